@@ -1,0 +1,1 @@
+"""Upgrade scripts of ``assistant.db``, run in the order of their numbers."""

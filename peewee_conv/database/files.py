@@ -1,0 +1,154 @@
+"""Opening and making SQLite files: the order of the steps, and the pragmas of every connection.
+
+A new file is built under another name with all its tables and then linked into place: it appears whole or not at all,
+and of several processes that make it at once one wins without the others noticing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+
+from .. import filesystem, paths
+from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError
+from ..settings import Settings
+from .faults import translate
+
+logger = logging.getLogger("peewee_conv")
+
+PAGE_SIZE = 8192  # bytes: reads messages of a few kB a quarter faster than 4 kB pages, in a third less space
+JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024  # bytes that a write-ahead log keeps after it was emptied
+CACHED_STATEMENTS = 256
+
+
+class Connection(sqlite3.Connection):
+    """A connection that knows which file it was opened on: (device, inode)."""
+
+    identity: tuple[int, int]
+
+
+def connect(path: str, settings: Settings) -> Connection:
+    """Open the existing file at *path*; it is never created here, so a deleted project does not come back."""
+    before = paths.identity(path)
+    if before is None:
+        raise DatabaseGone(path, "does not exist any more")
+    connection = sqlite3.connect(
+        _uri(path),
+        uri=True,
+        timeout=settings.busy_timeout_ms / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=CACHED_STATEMENTS,
+        factory=Connection,
+    )
+    if paths.identity(path) != before:
+        connection.close()
+        raise DatabaseGone(path, "was replaced while it was being opened")
+    connection.identity = before
+    return connection
+
+
+def _uri(path: str) -> str:
+    """Return *path* as a URI, so that ``?``, ``#`` and ``:memory:`` in it are plain text."""
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    if os.sep == "\\":
+        quoted = "/" + quoted.replace("\\", "/")
+    return f"file:{quoted}?mode=rw"
+
+
+def journal_mode(path: str, settings: Settings) -> str:
+    """Return the journal mode that the file at *path* should have: ``"wal"`` or ``"delete"`` (D05)."""
+    if settings.journal_mode != "auto":
+        return settings.journal_mode
+    return filesystem.journal_mode_for(path)[0]
+
+
+def configure(connection: Connection, path: str, settings: Settings, mode: str) -> None:
+    """Set the pragmas of a connection, and the journal mode of its file where it differs."""
+    execute = connection.execute
+    execute("PRAGMA foreign_keys = ON")
+    execute("PRAGMA trusted_schema = OFF")
+    execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}")
+    if execute("PRAGMA journal_mode").fetchone()[0] != mode:
+        _switch_journal(connection, path, settings, mode)
+    execute(f"PRAGMA synchronous = {_synchronous(settings.durability, mode)}")
+
+
+def _synchronous(durability: str, mode: str) -> str:
+    # DELETE needs EXTRA: with FULL a power cut may undo the unlink that is the commit.
+    if mode == "wal":
+        return "FULL" if durability == "full" else "NORMAL"
+    return "EXTRA" if durability == "full" else "FULL"
+
+
+def _switch_journal(connection: Connection, path: str, settings: Settings, mode: str) -> None:
+    """Change the journal mode; SQLite does not wait for other connections here, so we do."""
+    deadline = time.monotonic() + settings.busy_timeout_ms / 1000
+    while True:
+        try:
+            answer = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            failure = translate(error, path)
+            if not isinstance(failure, DatabaseBusy) or time.monotonic() > deadline:
+                raise failure from error
+        else:
+            if answer == mode:
+                return
+            if time.monotonic() > deadline:
+                raise DatabaseIOError(path, f"journal mode {mode!r} was refused, the file stays in {answer!r}")
+        time.sleep(0.01)
+
+
+def create(path: str, settings: Settings, mode: str, build: Callable[[Connection], None]) -> None:
+    """Make the file at *path*, with the tables that *build* makes, unless somebody else makes it first."""
+    paths.make_data_folder(os.path.dirname(path))
+    draft = f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        _build(draft, settings, mode, build)
+        _publish(draft, path)
+    finally:
+        for name in (draft, draft + "-wal", draft + "-shm", draft + "-journal"):
+            if os.path.lexists(name):
+                os.unlink(name)
+    _sync_folder(os.path.dirname(path))
+
+
+def _build(draft: str, settings: Settings, mode: str, build: Callable[[Connection], None]) -> None:
+    connection = connect(draft, settings)
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        configure(connection, draft, settings, mode)
+        build(connection)
+    finally:
+        connection.close()
+
+
+def _publish(draft: str, path: str) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        logger.debug("%s was made by another process first", path)
+    except OSError:
+        # No hard links on this file system: an empty file is upgraded in place, under its own lock.
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            logger.debug("%s was made by another process first", path)
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the new name itself durable, where the system lets a folder be synced."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows
+    try:
+        os.fsync(handle)
+    except OSError:
+        logger.debug("%s cannot be synced", folder)
+    finally:
+        os.close(handle)

@@ -1,0 +1,85 @@
+"""Where a project keeps its files, and which names a project below a root may have.
+
+Nothing here opens a database: a live file is only ever looked at by path, since POSIX drops all locks of a process on
+a file as soon as any handle on it is closed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+from .errors import DatabaseCorrupt, InvalidArgument, InvalidProjectName
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Windows refuses these with any extension; a project must be portable between systems.
+_RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
+
+
+def project_root(path: str | os.PathLike[str]) -> str:
+    """Return the resolved path of a project directory, which need not exist yet.
+
+    :raises InvalidArgument: it is no path, or something other than a directory is there.
+    """
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        raise InvalidArgument("path", path, "a str or os.PathLike of a project directory") from None
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        raise InvalidArgument("path", path, "a non-empty path of a directory, without NUL")
+    try:
+        resolved = os.path.realpath(text)
+        is_other = os.path.lexists(resolved) and not os.path.isdir(resolved)
+    except (OSError, ValueError) as error:
+        raise InvalidArgument("path", path, f"a usable path ({error})") from error
+    if is_other:
+        raise InvalidArgument("path", path, "a directory, but something else is there")
+    return resolved
+
+
+def check_project_name(name: object) -> str:
+    """Return *name* if a project below a root may have it.
+
+    :raises InvalidProjectName: it is none; names are never changed to fit, so that two never meet in one folder.
+    """
+    if not isinstance(name, str):
+        raise InvalidProjectName(name, "it is no text")
+    if not _NAME.fullmatch(name):
+        raise InvalidProjectName(name, "it has a character that is not allowed, or a bad length")
+    if ".." in name or name.endswith("."):
+        raise InvalidProjectName(name, "dots may neither follow each other nor end it")
+    if name.split(".")[0].lower() in _RESERVED:
+        raise InvalidProjectName(name, "it is a device name on Windows")
+    return name
+
+
+def database_path(root: str, schema_name: str, data_dir: str) -> str:
+    """Return the path of a schema's file in the project at *root*."""
+    return os.path.join(root, data_dir, f"{schema_name}.db")
+
+
+def make_data_folder(folder: str) -> None:
+    """Create *folder* for its owner alone, and the project directory above it, where they are missing."""
+    if os.path.isdir(folder):
+        return
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Return (device, inode) of the regular file at *path*, or ``None`` where there is no file.
+
+    :raises DatabaseCorrupt: something else is there: a directory, a pipe, a device.
+    """
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise DatabaseCorrupt(path, "this is not a regular file")
+    return found.st_dev, found.st_ino
