@@ -137,6 +137,16 @@ def test_threads_make_unique_ids_each_in_order(monkeypatch: pytest.MonkeyPatch) 
     assert len(stamps) == 40_000
 
 
+def test_only_one_thread_at_a_time_counts() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with ids._lock:
+            made = pool.submit(new_id)
+            with pytest.raises(TimeoutError):
+                made.result(0.05)
+
+        assert uuid.UUID(made.result(10)).version == 7
+
+
 @needs_fork
 def test_parent_and_children_never_share_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_still(monkeypatch, 2**44)
@@ -146,8 +156,9 @@ def test_parent_and_children_never_share_an_id(monkeypatch: pytest.MonkeyPatch) 
     second = in_child(lambda: [new_id() for _ in range(20)])
     parent = [new_id() for _ in range(20)]
 
-    # Not even before the random bits: the stamps of the parent's millisecond are the parent's alone.
-    assert not {stamp_of(id) for id in first + second} & {stamp_of(id) for id in parent}
+    # Not even before the random bits: the parent's millisecond is the parent's alone.
+    assert {milliseconds_of(id) for id in [before, *parent]} == {2**44}
+    assert {milliseconds_of(id) for id in first + second} == {2**44 + 1}
     assert len({*first, *second, *parent}) == 60
     assert min(first + second + parent) > before
 
