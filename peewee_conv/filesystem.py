@@ -181,7 +181,7 @@ class _Row(NamedTuple):
 
 
 def _read_mountinfo() -> list[Mount]:
-    with open(_MOUNTINFO, "rb") as table:  # noqa: PTH123 - importing pathlib takes milliseconds
+    with open(_MOUNTINFO, "rb") as table:  # not pathlib: importing it takes milliseconds
         return parse_mountinfo(table.read())
 
 
