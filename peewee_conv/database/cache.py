@@ -1,0 +1,257 @@
+"""The cache of open project databases: a dict, a lock, loans, and a bound on open connections.
+
+It is keyed by the resolved path of the project and the name of the schema. The lock guards the dict alone: opening a
+file (which may be slow, on a dead mount for instance) happens under a lock of that one database. When the bound is
+reached the connection that was used longest ago makes room; one that is on loan never does.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import DatabaseBusy, InvalidArgument, LimitReached, ProjectDisposed
+from ..settings import Settings
+from . import fork
+from .files import Connection
+from .lease import Lease
+from .pool import Ended, ProjectDatabase
+from .scope import Scope, current_scope
+
+if TYPE_CHECKING:
+    from .schema import Schema
+
+
+class Binding:
+    """What all ``Project`` objects of one path share: settings, and short cuts to the open databases.
+
+    :ivar seen: names of the schemas whose file this process has seen: one that is missing later was deleted.
+    """
+
+    __slots__ = ("__weakref__", "databases", "is_disposed", "root", "seen", "settings")
+
+    def __init__(self, root: str, settings: Settings) -> None:
+        self.root, self.settings = root, settings
+        self.is_disposed = False
+        self.seen: set[str] = set()
+        self.databases: dict[Schema, ProjectDatabase] = {}
+
+    def database(self, schema: Schema) -> ProjectDatabase:
+        """Return the open database of *schema*.
+
+        :raises ProjectDisposed: the project was disposed after this object was made.
+        """
+        database = self.databases.get(schema)
+        if database is None or database.ended is not None:
+            if self.is_disposed:
+                raise ProjectDisposed(self.root)
+            database = self.databases[schema] = cache.find(self, schema)
+        return database
+
+    def checkout(self, schema: Schema) -> tuple[ProjectDatabase, Connection]:
+        """Lend a connection; the caller gives it back to the database with ``checkin``."""
+        while True:
+            database = self.database(schema)
+            try:
+                return database, database.checkout()
+            except Ended:
+                continue
+
+    def is_bound(self) -> bool:
+        """Whether a scope of this project is open in this thread."""
+        scope = current_scope()
+        return scope is not None and scope.find(self) is not None
+
+    def lease(self, schema: Schema) -> Lease:
+        """Return the lease of the current scope."""
+        scope = current_scope()
+        return Scope.required(scope and scope.find(self)).lease(schema)
+
+
+class Cache:
+    """All project databases that are open in this process."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._lock = threading.Condition()
+        self._databases: dict[tuple[str, str], ProjectDatabase] = {}
+        self._bindings: weakref.WeakValueDictionary[str, Binding] = weakref.WeakValueDictionary()
+        self._connections = 0
+        self._waiting = 0
+
+    # --- projects ---
+
+    def bind(self, root: str, given: dict[str, object]) -> Binding:
+        """Return the one binding of *root*; *given* are the settings that the caller cares about.
+
+        :raises InvalidArgument: a setting is not allowed.
+        :raises DatabaseBusy: the project is open with other settings.
+        """
+        with self._lock:
+            binding = self._bindings.get(root)
+            if binding is None:
+                binding = self._bindings[root] = Binding(root, Settings.of(**given))
+                return binding
+        if given:
+            wanted = Settings.of(**{**binding.settings._asdict(), **given})
+            if wanted != binding.settings:
+                changed = [name for name in given if getattr(wanted, name) != getattr(binding.settings, name)]
+                raise DatabaseBusy(root, f"the project is in use with another {', '.join(changed)}; dispose() it first")
+        return binding
+
+    def find(self, binding: Binding, schema: Schema) -> ProjectDatabase:
+        """Return the database of *schema* in the project, unopened if it was not open."""
+        key = (binding.root, schema.name)
+        with self._lock:
+            database = self._databases.get(key)
+            if database is not None and database.schema is not schema and not self.discard(database, "evicted"):
+                raise InvalidArgument("schema", schema.name, "one Schema object per name: another one is in use")
+            if database is None or database.ended is not None:
+                database = self._databases[key] = ProjectDatabase(binding, schema, self)
+            return database
+
+    def open_databases(self, root: str | None = None) -> list[ProjectDatabase]:
+        """Return the databases that are open, of one project or of all."""
+        with self._lock:
+            return [database for (path, _), database in self._databases.items() if root in (None, path)]
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open in this process."""
+        return self._connections
+
+    def dispose(self, binding: Binding, timeout: float) -> bool:
+        """Close every handle of a project; wait up to *timeout* seconds for the loans of other threads.
+
+        Return whether anything was open. Whoever still holds the project gets ``ProjectDisposed``.
+        """
+        scope = current_scope()
+        if scope is not None:
+            scope.abandon(binding)
+        with self._lock:
+            if self._bindings.get(binding.root) is binding:
+                del self._bindings[binding.root]
+            binding.is_disposed = True
+        databases = self.open_databases(binding.root)
+        ended = [database for database in databases if self.discard(database, "disposed")]
+        deadline = time.monotonic() + timeout
+        for database in ended:
+            database.wait_until_drained(max(0.0, deadline - time.monotonic()))
+            database.is_killed = True
+        return bool(ended)
+
+    def discard(self, database: ProjectDatabase, reason: str) -> bool:
+        """Take a database out of the cache and close what nobody uses."""
+        if not database.end(reason, only_if_idle=reason == "evicted"):
+            return False
+        key = (database.binding.root, database.schema.name)
+        with self._lock:
+            if self._databases.get(key) is database:
+                del self._databases[key]
+        if database.binding.databases.get(database.schema) is database:
+            del database.binding.databases[database.schema]
+        for connection in database.take_idle(all_=True):
+            database.close_connection(connection)
+        return True
+
+    # --- the bound on open connections ---
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for a connection to be closed."""
+        return self._waiting > 0
+
+    def open_connection(self, open_: Callable[[], Connection]) -> Connection:
+        """Open a connection when there is room for one more.
+
+        :raises LimitReached: every connection stayed on loan for 30 seconds.
+        """
+        self._make_room(time.monotonic() + 30.0)
+        try:
+            return open_()
+        except BaseException:
+            self._leave_room()
+            raise
+
+    def close(self, connection: sqlite3.Connection) -> None:
+        """Close a connection that nobody uses."""
+        try:
+            connection.close()
+        finally:
+            self._leave_room()
+
+    def _make_room(self, deadline: float) -> None:
+        while True:
+            with self._lock:
+                if self._connections < self.limit:
+                    self._connections += 1
+                    return
+            if self._evict_one():
+                continue
+            with self._lock:
+                self._waiting += 1
+                try:
+                    if self._connections >= self.limit and not self._lock.wait(min(0.05, deadline - time.monotonic())):
+                        if time.monotonic() >= deadline:
+                            raise LimitReached("open connections", self.limit, "close scopes, or raise the limit")
+                finally:
+                    self._waiting -= 1
+
+    def _leave_room(self) -> None:
+        with self._lock:
+            self._connections -= 1
+            if self._waiting:
+                self._lock.notify()
+
+    def _evict_one(self) -> bool:
+        databases = sorted(self.open_databases(), key=lambda database: database.last_used)
+        for database in databases:
+            if database.is_idle and database.idle_count and self.discard(database, "evicted"):
+                return True
+        for database in databases:
+            for connection in database.take_idle(all_=False):
+                database.close_connection(connection)
+                return True
+        return False
+
+    def forget_inherited(self) -> None:
+        """In a child process: leak every inherited handle, for SQLite forbids using and even closing it."""
+        for database in self._databases.values():
+            database.ended = "forked"
+            fork.leak(database, *database.connections)
+        self._databases = {}
+        self._lock = threading.Condition()  # another thread may have held the old one when it vanished
+        self._connections = self._waiting = 0
+
+
+def _default_limit() -> int:
+    """Return how many connections may be open: 64, or a third of half the descriptors where those are scarce.
+
+    A connection in WAL mode has two descriptors and its file a third.
+    """
+    try:
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except (ImportError, OSError, ValueError):
+        return 64
+    return 64 if soft < 0 else max(4, min(64, soft // 2 // 3))
+
+
+cache = Cache(_default_limit())
+
+
+def set_connection_limit(limit: int) -> None:
+    """Bound the open connections of this process; one in WAL mode costs two or three file descriptors."""
+    if type(limit) is not int or limit < 1:
+        raise InvalidArgument("limit", limit, "a whole number of connections from 1")
+    cache.limit = limit
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=cache.forget_inherited)

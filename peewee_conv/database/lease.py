@@ -1,0 +1,180 @@
+"""A lease: one connection of one project database, held by one scope in one thread until the scope is left.
+
+It is what Peewee takes for its connection state, so that models and services of a scope share one connection and one
+transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DatabaseGone, DatabaseIOError, ProjectDisposed
+from . import fork
+from .faults import translate
+
+if TYPE_CHECKING:
+    from .files import Connection
+    from .pool import ProjectDatabase
+
+
+class Lease:
+    """A connection on loan, with the stack of its open transactions."""
+
+    __slots__ = (
+        "__weakref__",
+        "_cursors",
+        "_released",
+        "commit_callbacks",
+        "conn",
+        "ctx",
+        "database",
+        "pid",
+        "task",
+        "transactions",
+    )
+
+    closed = False  # Peewee's word for "connected"
+
+    def __init__(self, database: ProjectDatabase, connection: Connection) -> None:
+        self.database, self.conn = database, connection
+        self.pid = os.getpid()
+        self.task: object = None  # the asyncio task that opened the outermost transaction
+        self.transactions: list[Any] = []
+        self.ctx: list[Any] = []
+        self.commit_callbacks: list[Callable[[], Any]] = []
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+        self._released = False
+        _thread.sentinel.leases.add(self)
+
+    # --- use ---
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another asyncio task of this thread has a transaction open on it."""
+        return bool(self.transactions) and self.task is not current_task()
+
+    def check(self) -> None:
+        """Raise if the connection must not be used any more: disposed, forked, or its transaction lost."""
+        if self.database.ended == "forked":
+            raise DatabaseGone(self.database.path, "was inherited through a fork")
+        if self.database.is_killed or self._released:
+            raise ProjectDisposed(self.database.path)
+        if self.transactions and not self.conn.in_transaction:
+            # What follows would be committed statement by statement, without what came before.
+            raise DatabaseIOError(self.database.path, "SQLite gave up this transaction, leave the atomic() block")
+
+    def cursor(self) -> sqlite3.Cursor:
+        """Return a cursor for Peewee; it is closed with the lease, so that no open SELECT keeps a snapshot."""
+        self.check()
+        cursor = self.conn.cursor()
+        self._cursors.add(cursor)
+        return cursor
+
+    # --- the outermost transaction ---
+
+    def begin(self) -> None:
+        """Wait for the turn to write and take the lock of the file."""
+        self.check()
+        self.database.writer.acquire()
+        try:
+            self.conn.execute("BEGIN IMMEDIATE")
+        except BaseException as error:
+            self.database.writer.release()
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, self.database.path) from error
+            raise
+        self.task = current_task()
+
+    def commit(self) -> None:
+        """Commit, give the turn on, and raise if the file is not at its path any more."""
+        try:
+            if not self.conn.in_transaction:
+                raise DatabaseIOError(self.database.path, "SQLite gave up this transaction, nothing was written")
+            self.conn.execute("COMMIT")
+            self.database.check_identity(self.conn)
+        except sqlite3.Error as error:
+            raise translate(error, self.database.path) from error
+        finally:
+            self._end()
+
+    def rollback(self) -> None:
+        """Take everything back and give the turn on."""
+        self._end()
+
+    def _end(self) -> None:
+        try:
+            # On a full disk SQLite has rolled back by itself; a second ROLLBACK would hide the cause.
+            if self.conn.in_transaction:
+                self.conn.execute("ROLLBACK")
+        finally:
+            self.task = None
+            self.database.writer.release()
+
+    # --- the end ---
+
+    def release(self) -> None:
+        """Return the connection, clean; safe to call twice and from another thread."""
+        if self._released:
+            return
+        self._released = True
+        _thread.sentinel.leases.discard(self)
+        if self.pid != os.getpid():
+            # SQLite forbids even closing an inherited handle. Threads that a fork left behind come here before any
+            # fork hook has run.
+            fork.leak(self, self.conn)
+            return
+        for cursor in list(self._cursors):
+            cursor.close()
+        if self.transactions:
+            self.transactions.clear()
+            self._end()
+        self.database.checkin(self.conn)
+
+    # --- the rest of what Peewee asks of its state ---
+
+    def reset(self) -> None:
+        """Do nothing: the scope decides when the connection goes back."""
+
+    def set_connection(self, conn: object) -> None:
+        """Do nothing: the scope has chosen the connection."""
+
+
+class _Sentinel:
+    """Goes with its thread, and takes the thread's leases along: a dead thread leaves nothing locked.
+
+    Reference counting does this at once; since CPython 3.11 the garbage collector may otherwise take long.
+    """
+
+    __slots__ = ("leases",)
+
+    def __init__(self) -> None:
+        self.leases: set[Lease] = set()
+
+    def __del__(self) -> None:
+        for lease in list(self.leases):
+            lease.release()
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.sentinel = _Sentinel()
+
+
+_thread = _Thread()
+
+
+def current_task() -> object:
+    """Return the running asyncio task, or ``None``, without importing asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        return asyncio.current_task()
+    except (RuntimeError, AttributeError):  # no running loop; or asyncio is only being imported
+        return None

@@ -1,0 +1,285 @@
+"""A project database: one SQLite file of one project, its connections and its writers.
+
+To Peewee it is an ordinary ``SqliteDatabase`` whose connection is the one that the current scope has on loan.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from peewee import SqliteDatabase
+
+from .. import migrate, paths
+from ..errors import DatabaseGone, DatabaseReadOnly, ProjectNotBound
+from . import files
+from .faults import translate
+from .files import Connection
+from .lease import Lease
+from .transactions import Transaction
+from .writer import Writer
+
+if TYPE_CHECKING:
+    from .cache import Binding, Cache
+    from .schema import Schema
+
+_ticks = itertools.count(1)
+_READS = ("SELECT", "PRAGMA", "EXPLAI", "VALUES")
+
+
+class Ended(Exception):
+    """Internal: this database object has left the cache; ask the cache again."""
+
+
+class ProjectDatabase(SqliteDatabase):
+    """One file: idle connections in a stack, loans counted, one queue of writers.
+
+    :ivar ended: ``None`` while it may lend; else why it does not any more (``"evicted"``, ``"disposed"``, ``"gone"``,
+        ``"forked"``, ``"failed"``).
+    :ivar is_killed: loans that are still out must not be used any more.
+    """
+
+    def __init__(self, binding: Binding, schema: Schema, cache: Cache) -> None:
+        settings = binding.settings
+        self.binding, self.schema, self.settings = binding, schema, settings
+        self.path = paths.database_path(binding.root, schema.name, settings.data_dir)
+        self.ended: str | None = None
+        self.is_killed = False
+        self.last_used = 0
+        self.journal = ""
+        self.writer = Writer(
+            self.path, settings.busy_timeout_ms, self.check_identity, group_commit=settings.group_commit
+        )
+        self._cache = cache
+        self._mutex = threading.Lock()
+        self._opening = threading.Lock()
+        self._idle: list[Connection] = []
+        #: Every open connection: a child process must keep the inherited ones alive, unused.
+        self.connections: set[Connection] = set()
+        self._out = 0
+        self._drained = threading.Event()
+        super().__init__(self.path, autoconnect=False, lock_type="IMMEDIATE")
+
+    # --- loans ---
+
+    def checkout(self) -> Connection:
+        """Lend a connection to this thread; it goes back with :meth:`checkin`.
+
+        :raises Ended: this object has left the cache.
+        """
+        with self._mutex:
+            if self.ended is not None:
+                raise Ended
+            self._out += 1
+            connection = self._idle.pop() if self._idle else None
+        self.last_used = next(_ticks)
+        try:
+            if connection is None:
+                connection = self._connect_more()
+            elif not self._is_at_path(connection):
+                self._cache.discard(self, "gone")
+                raise Ended
+        except BaseException:
+            self._take_back(connection)
+            raise
+        return connection
+
+    def checkin(self, connection: Connection) -> None:
+        """Take a connection back; it must be in no transaction."""
+        with self._mutex:
+            keep = self.ended is None and not self._cache.is_wanted
+            if keep:
+                self._out -= 1
+                self._idle.append(connection)
+        if not keep:
+            self._take_back(connection)
+
+    def _take_back(self, connection: Connection | None) -> None:
+        if connection is not None and self.ended != "forked":
+            self.close_connection(connection)
+        with self._mutex:
+            self._out -= 1
+            is_empty = not self._out
+            is_unused = is_empty and not self._idle and self.ended is None
+        if is_empty:
+            self._drained.set()
+        if is_unused:
+            self._cache.discard(self, "evicted")
+
+    def _connect_more(self) -> Connection:
+        with self._opening:
+            connection = self._cache.open_connection(self._open)
+        self.connections.add(connection)
+        if not self._is_at_path(connection):
+            self.close_connection(connection)
+            self._cache.discard(self, "gone")
+            raise Ended
+        return connection
+
+    def close_connection(self, connection: Connection) -> None:
+        """Close a connection that nobody uses."""
+        self.connections.discard(connection)
+        self._cache.close(connection)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on loan."""
+        return self._out == 0
+
+    @property
+    def idle_count(self) -> int:
+        """How many open connections nobody uses."""
+        return len(self._idle)
+
+    def take_idle(self, *, all_: bool) -> list[Connection]:
+        """Remove and return idle connections: all of them, or the one that was used longest ago."""
+        with self._mutex:
+            taken, self._idle = (self._idle, []) if all_ else (self._idle[:1], self._idle[1:])
+            return taken
+
+    def end(self, reason: str, *, only_if_idle: bool = False) -> bool:
+        """Lend nothing from now on. Return whether this call ended it."""
+        with self._mutex:
+            if self.ended is not None or (only_if_idle and self._out):
+                return False
+            self.ended = reason
+            if not self._out:
+                self._drained.set()
+            return True
+
+    def wait_until_drained(self, timeout: float) -> bool:
+        """Wait until every loan is back, for at most *timeout* seconds."""
+        return self._drained.wait(timeout)
+
+    # --- opening ---
+
+    def _open(self) -> Connection:
+        """Open one more connection; the first one makes or upgrades the file."""
+        try:
+            return self._open_checked()
+        except (sqlite3.Error, OSError) as error:
+            raise translate(error, self.path) from error
+
+    def _open_checked(self) -> Connection:
+        is_first = not self.journal
+        if is_first:
+            self.journal = files.journal_mode(os.path.dirname(self.path), self.settings)
+            self._ensure_file()
+        connection = files.connect(self.path, self.settings)
+        try:
+            # The version comes before any pragma that writes: a newer or foreign file stays untouched.
+            if not migrate.is_current(connection, self.path, self.schema.migrations):
+                self._upgrade(connection)
+            files.configure(connection, self.path, self.settings, self.journal)
+            self._add_conn_hooks(connection)
+        except BaseException:
+            connection.close()
+            if is_first:
+                self.journal = ""
+            raise
+        self.binding.seen.add(self.schema.name)
+        return connection
+
+    def _ensure_file(self) -> None:
+        if paths.identity(self.path) is not None:
+            return
+        if self.schema.name in self.binding.seen:
+            self.journal = ""
+            raise DatabaseGone(self.path, "was deleted while it was open")
+        files.create(self.path, self.settings, self.journal, self._upgrade)
+
+    def _upgrade(self, connection: Connection) -> None:
+        if not os.access(self.path if os.path.exists(self.path) else os.path.dirname(self.path), os.W_OK):
+            raise DatabaseReadOnly(self.path, "the file needs an upgrade and cannot be written")
+        migrate.upgrade(
+            connection,
+            self.path,
+            self.schema.migrations,
+            keep_copies=self.settings.keep_copies,
+            translate=translate,
+        )
+
+    # --- the file under an open handle ---
+
+    def _is_at_path(self, connection: Connection) -> bool:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return False
+        return connection.identity == (found.st_dev, found.st_ino)
+
+    def check_identity(self, connection: sqlite3.Connection) -> None:
+        """Raise if the file of *connection* is not at its path any more: a write must not vanish unnoticed."""
+        try:
+            found = os.stat(self.path)
+            if connection.identity == (found.st_dev, found.st_ino):  # type: ignore[attr-defined]
+                return
+        except OSError:
+            pass
+        self._cache.discard(self, "gone")
+        raise DatabaseGone(self.path, "was deleted or replaced while it was written to; nothing is acknowledged")
+
+    # --- what Peewee sees: the connection of the current scope ---
+
+    @property
+    def _state(self) -> Lease:
+        return self.binding.lease(self.schema)
+
+    @_state.setter
+    def _state(self, value: object) -> None:
+        """Ignore the per-thread state that Peewee's constructor offers."""
+
+    def is_closed(self) -> bool:
+        """Whether this thread or task is outside a scope of the project."""
+        return not self.binding.is_bound()
+
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        """Do nothing inside a scope, which is connected already."""
+        if self.is_closed():
+            raise ProjectNotBound("a project database is connected by its scope")
+        return False
+
+    def close(self) -> bool:
+        """Do nothing: leaving the scope returns the connection."""
+        return False
+
+    def init(self, database: str, *args: Any, **kwargs: Any) -> None:
+        """Remember the path, without Peewee's look at its state."""
+        self.database, self.deferred = database, False
+        self._timeout = self.settings.busy_timeout_ms / 1000
+        self.connect_params.update(kwargs)
+
+    def connection(self) -> sqlite3.Connection:
+        """Return the connection of the current scope."""
+        return self._state.conn
+
+    def cursor(self, named_cursor: str | None = None) -> sqlite3.Cursor:
+        """Return a cursor of the current scope's connection, which ends with the scope."""
+        return self._state.cursor()
+
+    def execute_sql(self, sql: str, params: Any = None) -> sqlite3.Cursor:
+        """Run one statement of plain Peewee; one that writes waits for its turn like everybody else."""
+        cursor: sqlite3.Cursor
+        if self._state.transactions or sql.lstrip()[:6].upper() in _READS:
+            cursor = super().execute_sql(sql, params)
+            return cursor
+        self.writer.acquire()
+        try:
+            cursor = super().execute_sql(sql, params)
+            return cursor
+        finally:
+            self.writer.release()
+
+    def atomic(self, lock_type: str | None = None) -> Transaction:
+        """Return a transaction, or a savepoint inside one. Every transaction of a project is ``IMMEDIATE``."""
+        return Transaction(lambda: self._state)
+
+    transaction: Callable[..., Transaction] = atomic
+
+    def savepoint(self) -> Transaction:
+        """Return a savepoint inside the open transaction."""
+        return Transaction(lambda: self._state)

@@ -1,0 +1,126 @@
+"""Scopes: which project this thread or task works with.
+
+``with project:`` opens one. Scopes nest, and an inner scope of the same project shares the connection and transaction
+of the outer one. A scope belongs to the thread that opened it: a thread that merely inherited its context sees no
+project (services still work there: they borrow a connection for each call).
+"""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from ..errors import DatabaseBusy, DatabaseGone, ProjectNotBound
+from .lease import Lease
+
+if TYPE_CHECKING:
+    from .cache import Binding
+    from .schema import Schema
+
+_current: ContextVar[Scope | None] = ContextVar("peewee_conv_scope", default=None)
+current_scope = _current.get
+
+
+class Scope:
+    """One opened scope; :meth:`close` may be called twice, and from another thread."""
+
+    __slots__ = ("_owns_leases", "binding", "is_closed", "leases", "parent", "thread")
+
+    def __init__(self, binding: Binding) -> None:
+        self.binding = binding
+        self.thread = threading.get_ident()
+        self.parent = current_scope()
+        outer = self.parent and self.parent.find(binding)
+        self._owns_leases = outer is None
+        self.leases: dict[Schema, Lease] = {} if outer is None else outer.leases
+        self.is_closed = False
+
+    def __enter__(self) -> Scope:
+        _current.set(self)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if _current.get() is self:
+            _current.set(self.parent)
+        self.close()
+
+    def close(self) -> None:
+        """Return the connections. What is still in a transaction is rolled back."""
+        self.is_closed = True
+        if self._owns_leases:
+            while self.leases:
+                self.leases.popitem()[1].release()
+
+    def find(self, binding: Binding) -> Scope | None:
+        """Return the innermost open scope of that project which this thread opened."""
+        scope: Scope | None = self
+        thread = threading.get_ident()
+        while scope is not None:
+            if scope.binding is binding and scope.thread == thread and not scope.is_closed:
+                return scope
+            scope = scope.parent
+        return None
+
+    def lease(self, schema: Schema) -> Lease:
+        """Return the connection of this scope for *schema*, lent on first use."""
+        lease = self.leases.get(schema)
+        if lease is not None:
+            ended = lease.database.ended
+            if ended is None:
+                return lease
+            lease = self._replace(schema, lease, ended)
+        if lease is None:
+            lease = self.leases[schema] = Lease(*self.binding.checkout(schema))
+        return lease
+
+    def _replace(self, schema: Schema, lease: Lease, ended: str) -> Lease | None:
+        """Keep a lease whose database has left the cache while it still may be used; else let go of it."""
+        if ended == "forked":
+            del self.leases[schema]
+            if lease.transactions:
+                raise DatabaseGone(lease.database.path, "was inherited through a fork inside a transaction")
+            return None
+        if ended == "gone" and not lease.transactions:
+            del self.leases[schema]
+            lease.release()
+            return None
+        lease.check()
+        return lease
+
+    def abandon(self, binding: Binding) -> None:
+        """Return this thread's connections of a project that is about to be disposed."""
+        scope = self.find(binding)
+        while scope is not None:
+            for lease in scope.leases.values():
+                if lease.transactions:
+                    raise DatabaseBusy(lease.database.path, "the project cannot be disposed inside its own transaction")
+            while scope.leases:
+                scope.leases.popitem()[1].release()
+            scope = scope.parent and scope.parent.find(binding)
+
+    @staticmethod
+    def required(scope: Scope | None) -> Scope:
+        """Return *scope*, or raise the error that says what to do."""
+        if scope is None:
+            raise ProjectNotBound()
+        return scope
+
+
+def bound_scope() -> Scope | None:
+    """Return the scope that models resolve to: the innermost, if it is open and this thread's own."""
+    scope = current_scope()
+    if scope is None or scope.is_closed or scope.thread != threading.get_ident():
+        return None
+    return scope
+
+
+def leave(binding: Binding) -> None:
+    """Leave the innermost open scope of that project: the exit of ``with project:``."""
+    scope = current_scope()
+    while scope is not None and (scope.binding is not binding or scope.is_closed):
+        scope = scope.parent  # a suspended generator may have left an inner scope of its own here
+    if scope is None:
+        raise ProjectNotBound("this scope was left in another context than it was entered")
+    _current.set(scope.parent)
+    scope.close()

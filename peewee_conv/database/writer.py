@@ -1,0 +1,237 @@
+"""One writer at a time per file and process, in the order of arrival, sharing commits.
+
+Threads that write to one file would otherwise poll SQLite's lock, unfairly and slowly. Here they queue. Whoever finds
+nobody writing writes at once; who comes meanwhile is taken along: the next writer carries out all that has queued up
+in one transaction and one commit, and each caller returns when that commit is on disk. A statement that fails, fails
+its own caller; a commit that fails, fails every caller of its batch, and none was acknowledged.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import DatabaseBusy, PeeweeConvError
+from .faults import translate
+
+Work = Callable[..., Any]
+_BATCH = 256  # callers that share one commit at most; bounds how long the first of them waits for the last
+
+
+class Request:
+    """One caller that waits: for its work to be done by another thread, or for its own turn."""
+
+    __slots__ = ("args", "done", "error", "gate", "is_statement", "leads", "result", "work")
+
+    def __init__(self, work: Work | None, args: tuple[Any, ...], is_statement: bool) -> None:
+        self.work, self.args, self.is_statement = work, args, is_statement
+        self.leads = self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.gate = threading.Lock()
+        self.gate.acquire()
+
+
+class Writer:
+    """The queue of one file's writers.
+
+    :param path: the file, for errors.
+    :param timeout_ms: how long a caller queues at most.
+    :param check: called after each commit; raises if the file is not at its path any more.
+    :param group_commit: whether queued callers share a commit.
+    """
+
+    def __init__(
+        self, path: str, timeout_ms: int, check: Callable[[sqlite3.Connection], None], *, group_commit: bool = True
+    ) -> None:
+        self._path, self._timeout, self._check = path, timeout_ms / 1000, check
+        self._batch = _BATCH if group_commit else 1
+        self._mutex = threading.Lock()
+        self._busy = False
+        self._holder: int | None = None  # the thread of an open transaction, which may hold the turn for long
+        self._queue: deque[Request] = deque()
+
+    # --- work that this package brings: one call, one commit, shared where others wait ---
+
+    def run(
+        self,
+        connection: sqlite3.Connection,
+        work: Work,
+        args: tuple[Any, ...],
+        is_statement: bool,
+        timeout: float | None = None,
+    ) -> Any:
+        """Carry out ``work(connection, *args)``, committed when this returns.
+
+        :param is_statement: the work is one single SQL statement, which SQLite itself undoes when it fails.
+        :param timeout: seconds in the queue at most; left out, the busy timeout.
+        """
+        with self._mutex:
+            request = None
+            if self._busy:
+                request = Request(work, args, is_statement)
+                self._queue.append(request)
+            else:
+                self._busy = True
+        if request is not None and self._wait(request, self._timeout if timeout is None else timeout):
+            if request.error is not None:
+                raise request.error
+            return request.result
+        try:
+            batch = None if request is None else self._gather(request)
+            if request is None or batch is None or len(batch) == 1:
+                return self._commit_alone(connection, work, args, is_statement)
+            return self._commit_batch(connection, request, batch)
+        finally:
+            self._hand_over()
+
+    def _commit_alone(
+        self, connection: sqlite3.Connection, work: Work, args: tuple[Any, ...], is_statement: bool
+    ) -> Any:
+        try:
+            if is_statement:
+                result = work(connection, *args)
+            else:
+                connection.execute("BEGIN IMMEDIATE")
+                result = work(connection, *args)
+                connection.execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself on a full disk: a second ROLLBACK would hide the cause.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        self._check(connection)
+        return result
+
+    def _commit_batch(self, connection: sqlite3.Connection, own: Request, batch: list[Request]) -> Any:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for request in batch:
+                self._carry_out(connection, request)
+            connection.execute("COMMIT")
+            self._check(connection)
+        except (sqlite3.Error, PeeweeConvError) as error:
+            self._undo(connection)
+            for request in batch:
+                request.error = request.error or translate_again(error, self._path)
+        except BaseException:
+            self._undo(connection)
+            self._requeue(batch, own)
+            raise
+        self._release(batch, own)
+        if own.error is not None:
+            raise own.error
+        return own.result
+
+    def _gather(self, own: Request) -> list[Request]:
+        """Take the callers along that queue behind *own*, up to the next who wants a transaction of its own."""
+        batch = [own]
+        with self._mutex:
+            while self._queue and len(batch) < self._batch and self._queue[0].work is not None:
+                batch.append(self._queue.popleft())
+        return batch
+
+    def _carry_out(self, connection: sqlite3.Connection, request: Request) -> None:
+        assert request.work is not None
+        try:
+            if request.is_statement:
+                request.result = request.work(connection, *request.args)
+            else:
+                connection.execute("SAVEPOINT caller")
+                request.result = request.work(connection, *request.args)
+                connection.execute("RELEASE caller")
+        except Exception as error:
+            if not connection.in_transaction:
+                raise  # SQLite gave up the whole transaction (full disk, I/O error): nobody's work is kept
+            request.error = translate_again(error, self._path)
+            if not request.is_statement:
+                connection.execute("ROLLBACK TO caller")
+                connection.execute("RELEASE caller")
+
+    def _undo(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+    def _requeue(self, batch: list[Request], own: Request) -> None:
+        """Put the callers back that were taken along when this thread is torn away (KeyboardInterrupt, kill)."""
+        with self._mutex:
+            for request in reversed(batch):
+                if request is not own:
+                    request.error = request.result = None
+                    self._queue.appendleft(request)
+
+    def _release(self, batch: list[Request], own: Request) -> None:
+        for request in batch:
+            if request is not own:
+                request.done = True
+                request.gate.release()
+
+    # --- a turn of one's own: transactions, and statements of plain Peewee ---
+
+    def acquire(self) -> None:
+        """Wait for the turn to write and keep it until :meth:`release`."""
+        ident = threading.get_ident()
+        with self._mutex:
+            if not self._busy:
+                self._busy, self._holder = True, ident
+                return
+            if self._holder == ident:
+                raise DatabaseBusy(self._path, "this thread holds a transaction on it in another scope or task")
+            request = Request(None, (), False)
+            self._queue.append(request)
+        self._wait(request, self._timeout)
+        self._holder = ident
+
+    def release(self) -> None:
+        """Give the turn to the next in the queue."""
+        self._holder = None
+        self._hand_over()
+
+    # --- the queue ---
+
+    def _wait(self, request: Request, timeout: float) -> bool:
+        """Block until *request* is done by another (true) or it is this thread's turn (false)."""
+        if self._holder == threading.get_ident():
+            self._withdraw(request)
+            raise DatabaseBusy(self._path, "this thread holds a transaction on it in another scope or task")
+        try:
+            if request.gate.acquire(timeout=timeout):
+                return request.done
+            if not self._withdraw(request):
+                # Taken along in the last moment: the outcome is decided there, and bounded by SQLite's own timeout.
+                request.gate.acquire()
+                return request.done
+        except BaseException:
+            if not self._withdraw(request) and request.leads:
+                self._hand_over()
+            raise
+        raise DatabaseBusy(self._path, f"another writer of this process held the file for {timeout:g} s")
+
+    def _withdraw(self, request: Request) -> bool:
+        with self._mutex:
+            try:
+                self._queue.remove(request)
+            except ValueError:
+                return False
+            return True
+
+    def _hand_over(self) -> None:
+        with self._mutex:
+            if not self._queue:
+                self._busy = False
+                return
+            request = self._queue.popleft()
+            request.leads = True
+        request.gate.release()
+
+
+def translate_again(error: BaseException, path: str) -> BaseException:
+    """Return an error of its own for one caller of a batch: one exception object must not be raised by two threads."""
+    if isinstance(error, sqlite3.Error):
+        failure = translate(error, path)
+        failure.__cause__ = error
+        return failure
+    return error

@@ -1,0 +1,38 @@
+"""Pages by key: each page starts where the one before ended, so that its cost does not grow with its number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .errors import InvalidArgument
+from .records import Page
+
+T = TypeVar("T")
+
+FIRST = ("~", "~")  # sorts after every stored time: a descending list starts here
+
+
+def parse(after: str | None) -> tuple[str, Any]:
+    """Return the position that ``Page.next`` stands for: a time and the tiebreak.
+
+    :raises InvalidArgument: *after* was not made by a page of such a list.
+    """
+    if after is None:
+        return FIRST
+    try:
+        time, key = json.loads(after)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidArgument("after", after, "the 'next' of a page") from None
+    if not isinstance(time, str) or type(key) not in (str, int):
+        raise InvalidArgument("after", after, "the 'next' of a page")
+    return time, key
+
+
+def page(rows: list[T], limit: int, position: Callable[[T], tuple[str, Any]]) -> Page[T]:
+    """Return the first *limit* of *rows*; one row more says that another page follows."""
+    if len(rows) <= limit:
+        return Page(rows, None)
+    kept = rows[:limit]
+    return Page(kept, json.dumps(position(kept[-1])))

@@ -1,0 +1,306 @@
+"""What the conversations service does on a connection: plain functions, each a read or one atomic write.
+
+They return rows, or a word where a rule of the schema refused something; the service makes records and errors of them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from . import search_index, statements, window
+from .database.handle import Handle
+from .errors import AlreadyExists, DatabaseBusy, DatabaseFull, DatabaseReadOnly, InvalidArgument, LimitReached
+from .statements import Statements
+
+Row = tuple[Any, ...]
+#: role, content, token_count, metadata, external_id, created_at: as they are stored
+NewMessage = tuple[str, str, int | None, str | None, str | None, str]
+Key = tuple[str, str | None]  # the id of a conversation, and the owner
+
+OPTIONAL_KEYS: Final = {"token_count", "metadata", "external_id", "created_at"}
+KEYS: Final = OPTIONAL_KEYS | {"role", "content"}
+NO_ASSISTANT: Final = ("no assistant",)
+NO_USER: Final = ("no user",)
+TAKEN: Final = ("taken",)
+
+_SEARCH_SECONDS = 5.0
+_SNIPPET_WORDS = 12
+_MAX_QUERY = 1000
+
+
+def one(connection: sqlite3.Connection, sql: str, params: Row) -> Any:
+    """Return the row of a query, or ``None``."""
+    return connection.execute(sql, params).fetchone()
+
+
+def rows(connection: sqlite3.Connection, sql: str, params: Row) -> list[Any]:
+    """Return the rows of a query."""
+    return connection.execute(sql, params).fetchall()
+
+
+# --- conversations ---
+
+
+def create(connection: sqlite3.Connection, row: Row) -> int | Row:
+    """Insert a conversation; return its number, or why not."""
+    try:
+        return connection.execute(statements.CREATE, row).lastrowid or 0
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+            return TAKEN
+        return NO_ASSISTANT if _misses(connection, "assistants", row[2]) else NO_USER
+
+
+def _misses(connection: sqlite3.Connection, table: str, id: str | None) -> bool:
+    return id is not None and one(connection, f"SELECT 1 FROM {table} WHERE id = ?", (id,)) is None
+
+
+def update(
+    connection: sqlite3.Connection, sql: Statements, key: Key, changes: dict[str, str | None], now: str
+) -> Any:
+    """Change columns of a conversation; return the new row, ``None`` where there is none, or why not."""
+    found = one(connection, sql.key, key)
+    if found is None:
+        return None
+    if _misses(connection, "assistants", changes.get("assistant_id")):
+        return NO_ASSISTANT
+    settings = "".join(f"{column} = ?, " for column in changes)
+    connection.execute(
+        f"UPDATE conversations SET {settings}updated_at = max(updated_at, ?) WHERE number = ?",
+        (*changes.values(), now, found[0]),
+    )
+    return one(connection, sql.find, key)
+
+
+def delete(connection: sqlite3.Connection, sql: Statements, key: Key) -> bool:
+    """Delete a conversation, its messages and their places in the search index."""
+    found = one(connection, sql.key, key)
+    if found is None:
+        return False
+    if found[2]:
+        search_index.remove(connection, found[0], found[2])
+    connection.execute(sql.delete, key)
+    return True
+
+
+# --- appending ---
+
+
+def append(connection: sqlite3.Connection, sql: str, params: Row) -> int | None:
+    """Insert a message by one statement; return its key, or ``None`` if the conversation or the id forbids it."""
+    try:
+        return connection.execute(sql, params).lastrowid
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_CONSTRAINT_UNIQUE):
+            return None
+        raise
+
+
+def append_many(
+    connection: sqlite3.Connection, sql: Statements, key: Key, new: list[NewMessage]
+) -> list[Row] | None:
+    """Insert messages; return all of them as stored, ``None`` where there is no conversation."""
+    if any(message[4] is not None for message in new):
+        return _append_unless_stored(connection, sql, key, new)
+    return _append_all(connection, sql, key, new)
+
+
+def _append_all(connection: sqlite3.Connection, sql: Statements, key: Key, new: list[NewMessage]) -> list[Row] | None:
+    # Allotting the sequences first keeps the trigger of the single append out of the way.
+    tokens = sum(message[2] or 0 for message in new)
+    newest = max((message[5] for message in new), default="")
+    allotted = connection.execute(sql.allot, (*key, len(new), tokens, newest, title_of(new))).fetchall()
+    if not allotted:
+        return None
+    number, last = allotted[0]
+    first = last - len(new) + 1
+    connection.executemany(
+        statements.INSERT_MESSAGE,
+        [(number << 32 | at, number, at, *message) for at, message in enumerate(new, first)],
+    )
+    base, conversation_id = number << 32, key[0]
+    return [(base | at, conversation_id, *message) for at, message in enumerate(new, first)]
+
+
+def _append_unless_stored(
+    connection: sqlite3.Connection, sql: Statements, key: Key, new: list[NewMessage]
+) -> list[Row] | None:
+    """Append what is not there yet by its external id, and return everything in the caller's order."""
+    stored: dict[str, Row] = {}
+    for message in new:
+        if message[4] is not None:
+            found = one(connection, sql.by_external_id, (*key, message[4]))
+            if found is not None:
+                stored[message[4]] = found
+    seen: set[str | None] = set()
+    missing = []
+    for message in new:
+        external_id = message[4]
+        if external_id is None or (external_id not in stored and external_id not in seen):
+            missing.append(message)
+        seen.add(external_id)
+    appended = _append_all(connection, sql, key, missing)
+    if appended is None:
+        return None
+    stored.update((row[6], row) for row in appended if row[6] is not None)
+    rest = iter([row for row in appended if row[6] is None])
+    return [_same(stored[message[4]], message) if message[4] is not None else next(rest) for message in new]
+
+
+def _same(stored: Row, message: NewMessage) -> Row:
+    if (stored[2], stored[3]) != message[:2]:
+        raise AlreadyExists("another message with external_id", message[4])
+    return stored
+
+
+def title_of(new: Iterable[NewMessage]) -> str | None:
+    """Return the title that these messages give an untitled conversation: the rule of ``tr_messages_appended``."""
+    for role, content, *_ in new:
+        if role == "user":
+            text = content.split("\0", 1)[0]  # SQLite's length() ends there too
+            if text:
+                return text[:50] + "..." if len(text) > 50 else text
+    return None
+
+
+# --- windows ---
+
+
+def newest_window(
+    connection: sqlite3.Connection, sql: str, params: Row, max_tokens: int | None, count: Callable[[Row], int]
+) -> list[Row]:
+    """Return the newest messages that fit, oldest first; rows that do not fit are not read."""
+    cursor = connection.execute(sql, params)
+    try:
+        return window.suffix(cursor, max_tokens, tokens=count, role=lambda row: row[2])
+    finally:
+        cursor.close()
+
+
+def pinned_window(
+    connection: sqlite3.Connection,
+    sql: Statements,
+    key: Key,
+    limit: int,
+    max_tokens: int | None,
+    pins: frozenset[str],
+    count: Callable[[Row], int],
+) -> list[Row]:
+    """Return the pins and the newest of the other messages that fit, in the order of their sequences."""
+    found = rows(connection, sql.pinned, (*key, "instructions" in pins))
+    pinned = [row for row in found if not row[0] or row[2] in pins]
+    if max_tokens is not None:
+        max_tokens -= sum(map(count, pinned))
+        if max_tokens < 0:
+            return []
+    roles = pins & {"system", "developer"}
+    if len(roles) == 1:
+        newest = _newest_except(connection, sql, key, limit, roles, max_tokens, count)
+    else:
+        query = sql.newest_unpinned if roles else sql.newest
+        newest = newest_window(connection, query, (*key, limit), max_tokens, count)
+    return sorted(pinned + newest)
+
+
+def _newest_except(
+    connection: sqlite3.Connection,
+    sql: Statements,
+    key: Key,
+    limit: int,
+    roles: frozenset[str],
+    max_tokens: int | None,
+    count: Callable[[Row], int],
+) -> list[Row]:
+    cursor = connection.execute(sql.newest, (*key, -1))
+
+    def others() -> Iterable[Row]:
+        left = limit
+        while left and (row := cursor.fetchone()) is not None:
+            if row[2] not in roles:
+                left -= 1
+                yield row
+
+    try:
+        return window.suffix(others(), max_tokens, tokens=count, role=lambda row: row[2])
+    finally:
+        cursor.close()
+
+
+# --- pruning ---
+
+
+def prune(connection: sqlite3.Connection, sql: Statements, key: Key, keep: int) -> int | None:
+    """Delete a prefix of a conversation; return how many messages went, ``None`` where there is no conversation.
+
+    What is left has no gap, so the border is arithmetic: nothing is counted to find it.
+    """
+    found = one(connection, sql.key, key)
+    if found is None:
+        return None
+    number, last, indexed = found
+    border = max(0, last - keep)
+    span = (number << 32, number << 32 | border)
+    if indexed:
+        search_index.remove(connection, number, min(indexed, border))
+    tokens = one(connection, "SELECT coalesce(sum(token_count), 0) FROM messages WHERE id > ? AND id <= ?", span)[0]
+    pruned = connection.execute(statements.DELETE_MESSAGES, span).rowcount
+    if pruned:
+        connection.execute(
+            "UPDATE conversations SET message_count = message_count - ?, token_count = token_count - ? WHERE number = ?",
+            (pruned, tokens, number),
+        )
+    return pruned
+
+
+# --- search ---
+
+
+def search(handle: Handle, query: str, filters: dict[str, str], marks: tuple[str, str], limit: int) -> list[Row]:
+    """Bring the index up to date and return the rows that match, best first."""
+    if not isinstance(query, str) or len(query) > _MAX_QUERY:
+        raise InvalidArgument("query", query, f"a text of at most {_MAX_QUERY} characters")
+    try:
+        expression = search_index.match_expression(query)
+    except UnicodeEncodeError:
+        expression = None
+    if expression is None:
+        raise InvalidArgument("query", query, "at least one word to look for")
+    where = tuple(filters)
+    params = (*marks, "...", _SNIPPET_WORDS, expression, *filters.values(), limit)
+    is_complete = _catch_up(handle)
+    found = handle.read(_limited, statements.search("message_search", where), params)
+    if not is_complete:
+        found += handle.read(_search_unindexed, statements.search("unindexed", where), params)
+    return found[:limit]
+
+
+def _catch_up(handle: Handle) -> bool:
+    """Index what is missing; return whether that worked."""
+    try:
+        while handle.read(search_index.is_pending):
+            handle.write_if_free(search_index.index_some)
+    except (DatabaseBusy, DatabaseReadOnly, DatabaseFull):
+        return False
+    return True
+
+
+def _search_unindexed(connection: sqlite3.Connection, sql: str, params: Row) -> list[Row]:
+    search_index.load_unindexed(connection)
+    return _limited(connection, sql, params)
+
+
+def _limited(connection: sqlite3.Connection, sql: str, params: Row) -> list[Row]:
+    """Run a query that a hostile search text might make slow."""
+    deadline = time.monotonic() + _SEARCH_SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
+    try:
+        return connection.execute(sql, params).fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            raise LimitReached("seconds of search", int(_SEARCH_SECONDS), "look for rarer words") from error
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)

@@ -1,0 +1,271 @@
+"""Numbered upgrade scripts, applied once, all or nothing, whoever races.
+
+A schema is upgraded by the scripts ``NNNN_name.py`` of one directory, each with ``up(migrator, db)`` and
+``down(migrator, db)``, run by ``playhouse.migrations``. ``PRAGMA user_version`` is the number of the last applied
+script; playhouse's history rows are written in the same transaction. The lock is taken *before* the version is looked
+at, foreign keys are off meanwhile (a table rebuild would cascade), and ``foreign_key_check`` comes before the commit.
+
+A script that rebuilds tables says ``REWRITES_TABLES = True``: a copy of the file is then kept beside it. ``atomic =
+False`` is refused: an upgrade is one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .errors import ForeignDatabase, MigrationFailed, PeeweeConvError, SchemaTooNew
+
+if TYPE_CHECKING:
+    from playhouse.migrations import Runner
+
+logger = logging.getLogger("peewee_conv")
+
+APPLICATION_ID = 0x70776376  # "pwcv": tells our files from others that happen to have the same name and version
+Translate = Callable[[Exception, str], PeeweeConvError]
+
+
+class Script(NamedTuple):
+    """One numbered upgrade script."""
+
+    number: int
+    name: str
+    path: str
+
+
+class ScriptStatus(NamedTuple):
+    """One script and whether the file has it."""
+
+    number: int
+    name: str
+    applied: bool
+
+
+class Migrations:
+    """The scripts of one schema.
+
+    :param directory: where they are; read when it is first needed, and never written.
+    """
+
+    def __init__(self, directory: str | Callable[[], str]) -> None:
+        self._directory = directory
+        self._scripts: tuple[Script, ...] | None = None
+
+    @property
+    def directory(self) -> str:
+        """The folder of the scripts."""
+        return self._directory() if callable(self._directory) else self._directory
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        """Every script, by number, without a gap.
+
+        :raises MigrationFailed: there is none, or the numbers are not 1, 2, 3, ...
+        """
+        if self._scripts is None:
+            self._scripts = _read_scripts(self.directory)
+        return self._scripts
+
+    @property
+    def head(self) -> int:
+        """The newest schema version that these scripts know."""
+        return len(self.scripts)
+
+
+def _read_scripts(directory: str) -> tuple[Script, ...]:
+    try:
+        names = sorted(name for name in os.listdir(directory) if re.fullmatch(r"\d{4}_\w+\.py", name))
+    except OSError as error:
+        raise MigrationFailed(directory, None, f"the folder of the scripts cannot be read ({error.strerror})") from error
+    scripts = tuple(Script(int(name[:4]), name[:-3], os.path.join(directory, name)) for name in names)
+    if not scripts:
+        # A forgotten package-data line must not look like "nothing to do".
+        raise MigrationFailed(directory, None, "there is no script NNNN_name.py in the folder")
+    if [script.number for script in scripts] != list(range(1, len(scripts) + 1)):
+        raise MigrationFailed(directory, None, "the scripts are not numbered 0001, 0002, ... without gap or double")
+    return scripts
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Return the schema version of an open file: 0 for a new one."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return found
+
+
+def is_current(connection: sqlite3.Connection, path: str, migrations: Migrations) -> bool:
+    """Say whether the file needs no upgrade. Two header reads: this is what every first open pays.
+
+    :raises SchemaTooNew: a newer release has upgraded it.
+    :raises ForeignDatabase: it is a database of somebody else.
+    """
+    found = version(connection)
+    if found > migrations.head:
+        raise SchemaTooNew(path, found, migrations.head)
+    if found and connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise ForeignDatabase(path, "this database was not made by peewee_conv")
+    return found == migrations.head
+
+
+def upgrade(
+    connection: sqlite3.Connection,
+    path: str,
+    migrations: Migrations,
+    *,
+    keep_copies: bool = True,
+    translate: Translate,
+) -> list[str]:
+    """Bring the file to the newest version and return the names of the scripts that this call applied.
+
+    :param connection: a dedicated connection, in no transaction.
+    :raises MigrationFailed: a script failed; the file is as it was.
+    """
+    if is_current(connection, path, migrations):
+        return []
+    with _locked(connection, path, translate) as runner_of:
+        if is_current(connection, path, migrations):
+            return []
+        found = version(connection)
+        runner = runner_of(migrations)
+        _check_history(connection, path, migrations, found, runner)
+        pending = migrations.scripts[found:]
+        if keep_copies and found:
+            _copy_before_rewrite(path, pending)
+        for script in pending:
+            _apply(runner.up, script, path)
+        _finish(connection, path, migrations.head)
+    logger.info("%s upgraded from version %d to %d", path, found, migrations.head)
+    return [script.name for script in pending]
+
+
+def downgrade(
+    connection: sqlite3.Connection, path: str, migrations: Migrations, target: int, *, translate: Translate
+) -> list[str]:
+    """Take the file back to version *target* and return the names of the reverted scripts, newest first.
+
+    The next ordinary open upgrades it again: this prepares a file for an older release.
+    """
+    with _locked(connection, path, translate) as runner_of:
+        is_current(connection, path, migrations)
+        found = version(connection)
+        runner = runner_of(migrations)
+        _check_history(connection, path, migrations, found, runner)
+        reverted = [script for script in reversed(migrations.scripts[:found]) if script.number > target]
+        for script in reverted:
+            _apply(runner.down, script, path)
+        if reverted:
+            _finish(connection, path, target)
+    return [script.name for script in reverted]
+
+
+def status(connection: sqlite3.Connection, path: str, migrations: Migrations) -> list[ScriptStatus]:
+    """Return every script with whether the file has it. Reads only.
+
+    :raises MigrationFailed: the version and playhouse's history rows disagree.
+    """
+    is_current(connection, path, migrations)
+    found = version(connection)
+    _check_history(connection, path, migrations, found)
+    return [ScriptStatus(script.number, script.name, script.number <= found) for script in migrations.scripts]
+
+
+@contextmanager
+def _locked(
+    connection: sqlite3.Connection, path: str, translate: Translate
+) -> Iterator[Callable[[Migrations], Runner]]:
+    """Hold the file's write lock, foreign keys off, and commit at the end or take everything back."""
+    try:
+        # Before BEGIN: inside a transaction this pragma is ignored, and a rebuild would delete all children.
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("BEGIN IMMEDIATE")
+        yield lambda migrations: _runner(connection, path, migrations)
+        connection.execute("COMMIT")
+    except (sqlite3.Error, OSError) as error:
+        raise translate(error, path) from error
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _runner(connection: sqlite3.Connection, path: str, migrations: Migrations) -> Runner:
+    """Return playhouse's runner over an already open, already locked connection."""
+    from peewee import SqliteDatabase  # here, with the runner: an up-to-date file never needs them
+    from playhouse.migrations import Runner
+
+    class Borrowed(SqliteDatabase):
+        def _connect(self) -> sqlite3.Connection:
+            return connection
+
+    database = Borrowed(path, autoconnect=False)
+    database.connect()
+    database.push_transaction(database)  # so that the transaction of each script becomes a savepoint of ours
+    return Runner(database, migrations.directory)
+
+
+def _check_history(
+    connection: sqlite3.Connection, path: str, migrations: Migrations, found: int, runner: Runner | None = None
+) -> None:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "schema_migration" in tables:
+        recorded = {name for (name,) in connection.execute("SELECT name FROM schema_migration")}
+    elif tables - {"sqlite_sequence"}:
+        raise ForeignDatabase(path, "this database has tables that peewee_conv does not know")
+    else:
+        recorded = set()
+    if recorded != {script.name for script in migrations.scripts[:found]}:
+        raise MigrationFailed(path, None, f"version {found} disagrees with the history rows {sorted(recorded)}")
+
+
+def _apply(run: Callable[[str], Any], script: Script, path: str) -> None:
+    try:
+        if not _load(script).get("atomic", True):
+            raise MigrationFailed(path, script.name, "'atomic = False' is refused: an upgrade is one transaction")
+        run(script.name)
+    except PeeweeConvError:
+        raise
+    except Exception as error:
+        orig = getattr(error, "orig", error)
+        raise MigrationFailed(path, script.name, f"{type(orig).__name__}: {orig}") from error
+
+
+def _load(script: Script) -> dict[str, Any]:
+    import runpy
+
+    return runpy.run_path(script.path)
+
+
+def _finish(connection: sqlite3.Connection, path: str, number: int) -> None:
+    orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
+    if orphan is not None:
+        raise MigrationFailed(path, None, f"table {orphan[0]!r} would keep rows whose parents are missing")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _copy_before_rewrite(path: str, pending: tuple[Script, ...]) -> None:
+    """Keep a copy of the file as it is now, under the lock, if a pending script rebuilds tables."""
+    if not any(_load(script).get("REWRITES_TABLES") for script in pending):
+        return
+    target = _free_name(f"{path}.before-{pending[0].name}")
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    # A second connection, by SQLite's own API: a plain copy would drop this process's locks on the live file.
+    source, copy = sqlite3.connect(path), sqlite3.connect(target)
+    try:
+        source.backup(copy)
+    finally:
+        copy.close()
+        source.close()
+    logger.info("%s was copied to %s before its upgrade", path, target)
+
+
+def _free_name(path: str) -> str:
+    number, name = 1, path
+    while os.path.lexists(name):
+        number += 1
+        name = f"{path}.{number}"
+    return name

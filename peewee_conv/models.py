@@ -1,0 +1,190 @@
+"""The tables of ``assistant.db`` as plain Peewee models, for reading what the services do not offer.
+
+Use them inside ``with project:``. Messages are written by the services alone: they keep the sequence, the counts and
+the queue of writers. A foreign key gives the id of its parent and loads nothing by itself.
+
+>>> import tempfile
+>>> from peewee_conv import Project
+>>> with tempfile.TemporaryDirectory() as folder, Project(folder) as project:
+...     talk = project.conversations.create()
+...     message = project.conversations.add_message(talk.id, "user", "Hello!")
+...     Message.select().where(Message.role == "user").count()
+...     project.dispose()
+1
+True
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from peewee import AutoField, FloatField, ForeignKeyField, IntegerField, TextField
+
+from .clock import from_text, to_text
+from .database.schema import Schema
+
+#: The schema of ``assistant.db``.
+assistant = Schema.bundled("assistant")
+
+
+class TimeField(TextField):
+    """An aware UTC ``datetime``, stored as text of one width, so that text order is time order."""
+
+    def db_value(self, value: Any) -> Any:
+        """Return the stored text of *value*."""
+        return to_text(value) if isinstance(value, datetime) else value
+
+    def python_value(self, value: Any) -> Any:
+        """Return *value* as an aware ``datetime``."""
+        return None if value is None else from_text(value)
+
+
+class JsonField(TextField):
+    """A JSON value, stored as text."""
+
+    def db_value(self, value: Any) -> Any:
+        """Return the stored text of *value*."""
+        return value if value is None or isinstance(value, str) else json.dumps(value, allow_nan=False)
+
+    def python_value(self, value: Any) -> Any:
+        """Return the value that the text stands for."""
+        return None if value is None else json.loads(value)
+
+
+class User(assistant.Model):  # type: ignore[name-defined,misc]
+    """Somebody who signs in."""
+
+    id = TextField(primary_key=True)
+    google_id = TextField()
+    email = TextField()
+    name = TextField()
+    avatar_url = TextField(null=True)
+    created_at = TimeField()
+    last_login_at = TimeField()
+
+    class Meta:
+        table_name = "users"
+
+
+def _foreign_key(model: Any, column: str, **options: Any) -> ForeignKeyField:
+    return ForeignKeyField(model, column_name=column, backref="+", lazy_load=False, index=False, **options)
+
+
+class Session(assistant.Model):  # type: ignore[name-defined,misc]
+    """A signed-in user's session; only a hash of its token is kept."""
+
+    id = TextField(primary_key=True)
+    user = _foreign_key(User, "user_id", on_delete="CASCADE")
+    token_hash = TextField()
+    created_at = TimeField()
+    expires_at = TimeField()
+
+    class Meta:
+        table_name = "sessions"
+
+
+class ReferralKey(assistant.Model):  # type: ignore[name-defined,misc]
+    """An invitation for one new user; only a hash and a prefix are kept."""
+
+    id = TextField(primary_key=True)
+    key_hash = TextField()
+    prefix = TextField()
+    created_by = _foreign_key(User, "created_by", null=True, on_delete="SET NULL")
+    used_by = _foreign_key(User, "used_by", null=True, on_delete="SET NULL")
+    created_at = TimeField()
+    used_at = TimeField(null=True)
+
+    class Meta:
+        table_name = "referral_keys"
+
+
+class Assistant(assistant.Model):  # type: ignore[name-defined,misc]
+    """A configured assistant."""
+
+    id = TextField(primary_key=True)
+    name = TextField()
+    instructions = TextField()
+    model = TextField()
+    metadata = JsonField(default="{}")
+    created_at = TimeField()
+    updated_at = TimeField()
+
+    class Meta:
+        table_name = "assistants"
+
+
+class Conversation(assistant.Model):  # type: ignore[name-defined,misc]
+    """A conversation; ``number`` is its key, ``id`` its public name."""
+
+    number = AutoField()
+    id = TextField()
+    assistant = _foreign_key(Assistant, "assistant_id", null=True, on_delete="CASCADE")
+    user = _foreign_key(User, "user_id", null=True, on_delete="CASCADE")
+    project_name = TextField(null=True)
+    title = TextField(null=True)
+    message_count = IntegerField(default=0)
+    token_count = IntegerField(default=0)
+    last_sequence = IntegerField(default=0)
+    indexed_sequence = IntegerField(default=0)
+    created_at = TimeField()
+    updated_at = TimeField()
+    metadata = JsonField(default="{}")
+
+    class Meta:
+        table_name = "conversations"
+
+
+class Message(assistant.Model):  # type: ignore[name-defined,misc]
+    """A message; its key is ``conversation << 32 | sequence``."""
+
+    id = IntegerField(primary_key=True)
+    conversation = _foreign_key(Conversation, "conversation", on_delete="CASCADE")
+    sequence = IntegerField()
+    role = TextField()
+    content = TextField()
+    token_count = IntegerField(null=True)
+    metadata = JsonField(null=True)
+    external_id = TextField(null=True)
+    created_at = TimeField()
+
+    class Meta:
+        table_name = "messages"
+
+
+class Dataset(assistant.Model):  # type: ignore[name-defined,misc]
+    """A data file that a conversation works with."""
+
+    id = TextField(primary_key=True)
+    conversation = _foreign_key(Conversation, "conversation_id", field=Conversation.id, on_delete="CASCADE")
+    url = TextField()
+    name = TextField()
+    row_count = IntegerField(default=0)
+    column_count = IntegerField(default=0)
+    schema = JsonField(default="[]")
+    status = TextField(default="loading")
+    error_message = TextField(null=True)
+    created_at = TimeField()
+    loaded_at = TimeField(null=True)
+
+    class Meta:
+        table_name = "datasets"
+
+
+class TokenUsage(assistant.Model):  # type: ignore[name-defined,misc]
+    """Tokens that one answer cost."""
+
+    id = TextField(primary_key=True)
+    user = _foreign_key(User, "user_id", on_delete="CASCADE")
+    conversation = _foreign_key(
+        Conversation, "conversation_id", field=Conversation.id, null=True, on_delete="SET NULL"
+    )
+    model_name = TextField()
+    input_tokens = IntegerField()
+    output_tokens = IntegerField()
+    cost = FloatField(default=0.0)
+    timestamp = TimeField()
+
+    class Meta:
+        table_name = "token_usage"

@@ -1,0 +1,239 @@
+"""The front door: a project, its services, its files; and a root folder of many projects."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from . import paths
+from .database.cache import cache
+from .database.handle import Handle
+from .database.schema import Schema
+from .database.scope import Scope, leave
+from .database.transactions import Transaction
+from .errors import AlreadyExists, InvalidArgument, ProjectNotFound
+from .models import assistant
+from .services.assistants import Assistants
+from .services.conversations import Conversations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Project:
+    """One project: a directory with one SQLite file for each schema, made and upgraded on first use.
+
+    :param path: the directory; it need not exist yet. Projects are equal by resolved path.
+    :param settings: the fields of :class:`~peewee_conv.settings.Settings`, such as ``durability="normal"``. A project
+        has one set of settings at a time in a process: those that are left out are as they are elsewhere.
+    :raises InvalidArgument: the path or a setting is not allowed.
+    :raises DatabaseBusy: the project is in use with other settings.
+
+    Constructing one is cheap and opens nothing. Any number of threads may share it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     aurora = Project(folder)
+    ...     talk = aurora.conversations.create(title="Outlook")
+    ...     aurora.conversations.list()[0].title
+    ...     aurora.dispose()
+    'Outlook'
+    True
+    """
+
+    def __init__(self, path: str | os.PathLike[str], **settings: Any) -> None:
+        self._root = paths.project_root(path)
+        self._binding = cache.bind(self._root, settings)
+        handle = Handle(self._binding, assistant)
+        self.assistants = Assistants(handle)
+        self.conversations = Conversations(handle)
+
+    # --- identity ---
+
+    @property
+    def path(self) -> Path:
+        """The resolved directory."""
+        from pathlib import Path
+
+        return Path(self._root)
+
+    @property
+    def name(self) -> str:
+        """The name of the directory."""
+        return os.path.basename(self._root)
+
+    def database_path(self, schema: Schema | str = "assistant") -> Path:
+        """Return the path of a schema's file, which need not exist yet."""
+        from pathlib import Path
+
+        name = schema if isinstance(schema, str) else schema.name
+        return Path(paths.database_path(self._root, name, self._binding.settings.data_dir))
+
+    def exists(self) -> bool:
+        """Say whether the project has any file of ours."""
+        return os.path.isdir(os.path.join(self._root, self._binding.settings.data_dir))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Project) and other._root == self._root
+
+    def __hash__(self) -> int:
+        return hash(self._root)
+
+    def __repr__(self) -> str:
+        return f"Project({self._root!r})"
+
+    # --- scopes and transactions ---
+
+    def __enter__(self) -> Project:
+        """Bind the models to this project, in this thread or task only, until the block is left."""
+        Scope(self._binding).__enter__()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        leave(self._binding)
+
+    def scope(self) -> Scope:
+        """Return a scope as an object, for frameworks that leave it elsewhere than they entered it.
+
+        Its ``close()`` returns the connections from any thread.
+        """
+        return Scope(self._binding)
+
+    @contextmanager
+    def atomic(self, schema: Schema = assistant) -> Iterator[Transaction]:
+        """Make one ``BEGIN IMMEDIATE`` transaction of several calls, and a savepoint inside one.
+
+        A transaction covers one file: that of *schema*. Do not ``await`` inside.
+
+        :raises DatabaseBusy: another writer kept the lock for longer than ``busy_timeout_ms``.
+        """
+        with (
+            Scope(self._binding),
+            Transaction(lambda: self._binding.lease(schema)) as transaction,
+        ):
+            yield transaction
+
+    # --- the end ---
+
+    def dispose(self, timeout: float = 5.0) -> bool:
+        """Close every handle of the project in this process; return whether any was open.
+
+        Waits up to *timeout* seconds for calls and scopes of other threads. Whoever still uses an object made before
+        gets ``ProjectDisposed``; a project constructed afterwards starts clean.
+
+        :raises DatabaseBusy: called inside a transaction of the project.
+        """
+        return cache.dispose(self._binding, timeout)
+
+    def delete(self, timeout: float = 5.0) -> bool:
+        """Dispose the project and delete its data folder with all our files; return whether there was one.
+
+        Other files of the directory stay. Other processes that have it open get ``DatabaseGone``.
+        """
+        self.dispose(timeout)
+        folder = os.path.join(self._root, self._binding.settings.data_dir)
+        doomed = f"{folder}.deleted-{os.getpid()}-{os.urandom(4).hex()}"
+        try:
+            # One rename: no database is ever seen without its log, or the log of a deleted one by its successor.
+            os.rename(folder, doomed)
+        except FileNotFoundError:
+            return False
+        shutil.rmtree(doomed)
+        return True
+
+
+class Projects:
+    """A root folder of many projects. Names are checked here; nothing leaves the root.
+
+    :param root: the folder; it is made with the first project.
+    :param settings: for each project, as for :class:`Project`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     projects = Projects(folder)
+    ...     aurora = projects.create("aurora")
+    ...     projects.list()
+    ...     projects.delete("aurora"), projects.delete("aurora")
+    ['aurora']
+    (True, False)
+    """
+
+    def __init__(self, root: str | os.PathLike[str], **settings: Any) -> None:
+        self._root = paths.project_root(root)
+        self._settings = settings
+
+    @property
+    def path(self) -> Path:
+        """The resolved root folder."""
+        from pathlib import Path
+
+        return Path(self._root)
+
+    def get(self, name: str) -> Project:
+        """Return the project of that name.
+
+        :raises InvalidProjectName: the name is not allowed.
+        :raises ProjectNotFound: there is none.
+        """
+        found = self.find(name)
+        if found is None:
+            raise ProjectNotFound(name)
+        return found
+
+    def find(self, name: str) -> Project | None:
+        """Return the project of that name, or ``None``."""
+        path = self._path(name)
+        return Project(path, **self._settings) if os.path.isdir(path) else None
+
+    def list(self) -> list[str]:
+        """Return the names of all projects, sorted."""
+        try:
+            names = os.listdir(self._root)
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in names if self._is_project(name))
+
+    def create(self, name: str) -> Project:
+        """Make the directory of a new project and return the project.
+
+        :raises AlreadyExists: there is one of that name, perhaps in another case.
+        """
+        path = self._path(name)
+        os.makedirs(self._root, exist_ok=True)
+        if name.lower() in (other.lower() for other in os.listdir(self._root)):
+            raise AlreadyExists("project", name)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            raise AlreadyExists("project", name) from None
+        return Project(path, **self._settings)
+
+    def delete(self, name: str, timeout: float = 5.0) -> bool:
+        """Delete a project's data, and its directory if nothing else is in it; return whether there was one."""
+        project = self.find(name)
+        if project is None:
+            return False
+        project.delete(timeout)
+        try:
+            os.rmdir(self._path(name))
+        except OSError:
+            pass  # the application's own files live here too
+        return True
+
+    def _path(self, name: str) -> str:
+        path = os.path.join(self._root, paths.check_project_name(name))
+        if os.path.realpath(path) != path:
+            raise InvalidArgument("name", name, "a project below the root, but a link leads elsewhere")
+        return path
+
+    def _is_project(self, name: str) -> bool:
+        try:
+            return os.path.isdir(self._path(name))
+        except (ValueError, OSError):
+            return False
+
+    def __repr__(self) -> str:
+        return f"Projects({self._root!r})"

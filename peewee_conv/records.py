@@ -1,0 +1,201 @@
+"""What services return: immutable, typed rows that outlive scope, thread and even the row itself.
+
+A record is made from the row as SQLite gives it; times and JSON are read when they are asked for, so that a long
+conversation costs little more than its fetch. Use the attributes: the order of the tuple inside is nobody's business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from .clock import from_text
+
+T = TypeVar("T")
+
+
+def _column(index: int) -> Any:
+    return property(itemgetter(index))
+
+
+def _time(index: int) -> Any:
+    return property(lambda row: None if row[index] is None else from_text(row[index]))
+
+
+def _json(index: int) -> Any:
+    # A new object each time: a record cannot be changed through it.
+    return property(lambda row: json.loads(row[index]) if row[index] else {})
+
+
+class Record(tuple[Any, ...]):
+    """The base of all records: equal by value, hashable, picklable, readable."""
+
+    __slots__ = ()
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls, row: Iterable[Any]) -> Self:
+        """Make a record of one row."""
+        return tuple.__new__(cls, row)
+
+    @classmethod
+    def all_of(cls, rows: Iterable[Iterable[Any]]) -> list[Self]:
+        """Make a record of each row."""
+        new = tuple.__new__
+        return [new(cls, row) for row in rows]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values by name, ready for JSON: times as ISO 8601 text in UTC."""
+        return {name: _plain(getattr(self, name)) for name in self.fields}
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={_short(getattr(self, name))}" for name in self.fields)
+        return f"{type(self).__name__}({shown})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class Assistant(Record):
+    """A configured assistant."""
+
+    __slots__ = ()
+    fields = ("id", "name", "instructions", "model", "metadata", "created_at", "updated_at")
+
+    id: str = _column(0)
+    name: str = _column(1)
+    instructions: str = _column(2)
+    model: str = _column(3)
+    metadata: dict[str, Any] = _json(4)
+    created_at: datetime = _time(5)
+    updated_at: datetime = _time(6)
+
+
+class Conversation(Record):
+    """A conversation, with its counts as they were when it was read.
+
+    :ivar number: its key, 1 to 2^31-1, never reused.
+    :ivar title: ``None`` until somebody titles it or a user writes the first message.
+    :ivar token_count: the sum over the messages that have a count.
+    :ivar last_sequence: the sequence of the newest message ever appended; 0 for none.
+    """
+
+    __slots__ = ()
+    fields = (
+        "number",
+        "id",
+        "assistant_id",
+        "user_id",
+        "project_name",
+        "title",
+        "message_count",
+        "token_count",
+        "last_sequence",
+        "created_at",
+        "updated_at",
+        "metadata",
+    )
+
+    number: int = _column(0)
+    id: str = _column(1)
+    assistant_id: str | None = _column(2)
+    user_id: str | None = _column(3)
+    project_name: str | None = _column(4)
+    title: str | None = _column(5)
+    message_count: int = _column(6)
+    token_count: int = _column(7)
+    last_sequence: int = _column(8)
+    created_at: datetime = _time(9)
+    updated_at: datetime = _time(10)
+    metadata: dict[str, Any] = _json(11)
+
+
+class Message(Record):
+    """A message.
+
+    :ivar id: its key, ``conversation number << 32 | sequence``.
+    :ivar sequence: its place in the conversation, from 1, never handed out twice.
+    :ivar token_count: ``None`` where nobody counted.
+    :ivar external_id: the caller's own id, unique in the conversation.
+    """
+
+    __slots__ = ()
+    fields = (
+        "id",
+        "conversation_id",
+        "role",
+        "content",
+        "token_count",
+        "metadata",
+        "external_id",
+        "created_at",
+        "sequence",
+    )
+
+    id: int = _column(0)
+    conversation_id: str = _column(1)
+    role: str = _column(2)
+    content: str = _column(3)
+    token_count: int | None = _column(4)
+    metadata: dict[str, Any] = _json(5)
+    external_id: str | None = _column(6)
+    created_at: datetime = _time(7)
+
+    @property
+    def sequence(self) -> int:
+        """The place in the conversation, from 1."""
+        key: int = self[0]
+        return key & 0xFFFFFFFF
+
+
+class SearchHit(Record):
+    """A message that a search found.
+
+    :ivar title: the title of its conversation.
+    :ivar snippet: the part of the content around the words, marked; not escaped for HTML.
+    :ivar score: higher is better; only comparable within one answer.
+    """
+
+    __slots__ = ()
+    fields = ("message", "title", "snippet", "score")
+
+    title: str | None = _column(8)
+    snippet: str = _column(9)
+    score: float = _column(10)
+
+    @property
+    def message(self) -> Message:
+        """The message itself."""
+        return Message.of(self[:8])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values by name, the message as a dictionary of its own."""
+        return {**super().to_dict(), "message": self.message.to_dict()}
+
+
+class Page(list[T], Generic[T]):
+    """One page of a list; iterate over it.
+
+    :ivar next: pass it as ``after=`` for the following page; ``None`` on the last one.
+    """
+
+    def __init__(self, items: Iterable[T], next: str | None) -> None:
+        super().__init__(items)
+        self.next = next

@@ -1,0 +1,113 @@
+"""The full-text index over message content, which catches up when somebody searches.
+
+An append only lists its conversation in ``message_search_pending``; a search first indexes what is missing, in short
+write transactions of its own. *In step* means: a search returns exactly the live rows. Whoever deletes messages takes
+them out of the index in the same transaction, with :func:`remove` or :func:`remove_all`.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+
+_CHUNK = 1000  # messages that one write transaction indexes: other writers wait for no more
+
+TABLE = (
+    "CREATE VIRTUAL TABLE IF NOT EXISTS temp.unindexed"
+    " USING fts5 (content, tokenize = 'unicode61 remove_diacritics 2')"
+)
+
+
+@functools.lru_cache(maxsize=1024)
+def match_expression(query: str) -> str | None:
+    """Return *query*, as people type it into a search box, for ``MATCH``; ``None`` if it has no word.
+
+    Words must all occur; ``"quotes"`` make a phrase, ``OR`` an alternative, ``-`` an exclusion, ``*`` a prefix.
+    """
+    from playhouse.fts_parser import parse  # here: only who searches pays for the import
+
+    expression: str = parse(query.replace("\0", " "))
+    return None if expression == '""' else expression
+
+
+def is_pending(connection: sqlite3.Connection) -> bool:
+    """Say whether a message is missing in the index."""
+    return connection.execute("SELECT 1 FROM message_search_pending LIMIT 1").fetchone() is not None
+
+
+def index_some(connection: sqlite3.Connection) -> bool:
+    """Index the next messages that are missing, at most a chunk, and return whether there may be more."""
+    room = _CHUNK
+    while room > 0:
+        row = connection.execute(
+            "SELECT number, last_sequence, indexed_sequence FROM message_search_pending"
+            " JOIN conversations ON number = conversation LIMIT 1"
+        ).fetchone()
+        if row is None:
+            return False
+        number, last, indexed = row
+        upto = min(last, indexed + room)
+        _index(connection, number, indexed, upto)
+        if upto == last:
+            connection.execute("DELETE FROM message_search_pending WHERE conversation = ?", (number,))
+        room -= upto - indexed
+    return True
+
+
+def _index(connection: sqlite3.Connection, number: int, after: int, upto: int) -> None:
+    connection.execute(
+        "INSERT INTO message_search (rowid, content)"
+        " SELECT id, content FROM messages WHERE id > ? AND id <= ? ORDER BY id",
+        (number << 32 | after, number << 32 | upto),
+    )
+    connection.execute("UPDATE conversations SET indexed_sequence = ? WHERE number = ?", (upto, number))
+
+
+def remove(connection: sqlite3.Connection, number: int, upto: int) -> None:
+    """Take the indexed messages of a conversation up to sequence *upto* out of the index, before they are deleted."""
+    connection.execute(
+        "INSERT INTO message_search (message_search, rowid, content)"
+        " SELECT 'delete', id, content FROM messages WHERE id > ?1 AND id <= ?2",
+        (number << 32, number << 32 | upto),
+    )
+
+
+def remove_all(connection: sqlite3.Connection, column: str, value: str) -> None:
+    """Take every conversation with *value* in *column* out of the index, before they are deleted together.
+
+    :param column: ``"assistant_id"`` or ``"user_id"``, from the caller's code, never from a user.
+    """
+    found = connection.execute(
+        f"SELECT number, indexed_sequence FROM conversations WHERE {column} = ? AND indexed_sequence > 0", (value,)
+    ).fetchall()
+    for number, indexed in found:
+        remove(connection, number, indexed)
+
+
+def load_unindexed(connection: sqlite3.Connection) -> None:
+    """Copy what is missing in the index into a table of this connection, for who cannot write to the file."""
+    connection.execute(TABLE)
+    connection.execute("DELETE FROM temp.unindexed")
+    connection.execute(
+        "INSERT INTO temp.unindexed (rowid, content)"
+        " SELECT messages.id, messages.content FROM message_search_pending"
+        " JOIN conversations ON number = message_search_pending.conversation"
+        " JOIN messages ON messages.id > (number << 32 | indexed_sequence)"
+        "  AND messages.id <= (number << 32 | last_sequence)"
+    )
+
+
+def is_in_step(connection: sqlite3.Connection) -> bool:
+    """Say whether the index holds exactly the messages that it should, by FTS5's own comparison. Takes a while."""
+    try:
+        connection.execute("INSERT INTO message_search (message_search, rank) VALUES ('integrity-check', 1)")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
+            return False
+        raise
+    return True
+
+
+def rebuild(connection: sqlite3.Connection) -> None:
+    """Make the index anew from the messages that count as indexed."""
+    connection.execute("INSERT INTO message_search (message_search) VALUES ('rebuild')")

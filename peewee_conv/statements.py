@@ -1,0 +1,106 @@
+"""The SQL of conversations and messages, in one place; a test runs each against the schema.
+
+Each text exists twice: for a whole project, and restricted to one owner. In both, parameter 1 is the id of the
+conversation and parameter 2 the owner (``None``, and not looked at, for a whole project).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONVERSATION: Final = (
+    "number, id, assistant_id, user_id, project_name, title, message_count, token_count, last_sequence,"
+    " created_at, updated_at, metadata"
+)
+MESSAGE: Final = "id, ?1, role, content, token_count, metadata, external_id, created_at"
+STORED_MESSAGE: Final = (
+    "id, conversation, sequence, role, content, token_count, metadata, external_id, created_at"
+)
+PINNED: Final = "role IN ('system', 'developer')"  # the very text of idx_messages_pinned's WHERE
+
+CREATE: Final = (
+    "INSERT INTO conversations (number, id, assistant_id, user_id, project_name, title, created_at, updated_at, metadata)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_MESSAGE: Final = f"INSERT INTO messages ({STORED_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+DELETE_MESSAGES: Final = "DELETE FROM messages WHERE id > ? AND id <= ?"
+
+
+class Statements:
+    """The texts for one kind of caller.
+
+    :param owned: whether every statement carries the owner's predicate.
+    """
+
+    def __init__(self, *, owned: bool) -> None:
+        which = "id = ?1 AND user_id = ?2" if owned else "id = ?1 AND ?2 IS NULL"
+        number = f"(SELECT number FROM conversations WHERE {which})"
+        in_conversation = f"id > {number} << 32 AND id < {number} + 1 << 32"
+        self.owned = owned
+        self.find = f"SELECT {CONVERSATION} FROM conversations WHERE {which}"
+        self.exists = f"SELECT 1 FROM conversations WHERE {which}"
+        self.key = f"SELECT number, last_sequence, indexed_sequence FROM conversations WHERE {which}"
+        self.delete = f"DELETE FROM conversations WHERE {which}"
+        # The trigger tr_messages_appended keeps the counts. A missing conversation violates NOT NULL.
+        self.append = (
+            f"INSERT INTO messages ({STORED_MESSAGE}) VALUES ("
+            f"(SELECT number << 32 | last_sequence + 1 FROM conversations WHERE {which}), {number},"
+            f" (SELECT last_sequence + 1 FROM conversations WHERE {which}), ?3, ?4, ?5, ?6, ?7, ?8)"
+        )
+        self.allot = (
+            "UPDATE conversations SET last_sequence = last_sequence + ?3, message_count = message_count + ?3,"
+            " token_count = token_count + ?4, updated_at = max(updated_at, ?5),"
+            " title = CASE WHEN title <> '' THEN title ELSE ?6 END"
+            f" WHERE {which} RETURNING number, last_sequence"
+        )
+        self.by_external_id = f"SELECT {MESSAGE} FROM messages WHERE conversation = {number} AND external_id = ?3"
+        self.by_sequence = f"SELECT {MESSAGE} FROM messages WHERE id = {number} << 32 | ?3"
+        self.after = (
+            f"SELECT {MESSAGE} FROM messages WHERE id > ({number} << 32 | ?3) AND id < {number} + 1 << 32"
+            " ORDER BY id LIMIT ?4"
+        )
+        self.before = (
+            f"SELECT {MESSAGE} FROM messages WHERE id > {number} << 32 AND id < ({number} << 32 | ?3)"
+            " ORDER BY id DESC LIMIT ?4"
+        )
+        self.newest = f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} ORDER BY id DESC LIMIT ?3"
+        self.newest_unpinned = (
+            f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} AND NOT {PINNED} ORDER BY id DESC LIMIT ?3"
+        )
+        self.pinned = (
+            "SELECT 0, ?1, 'system', instructions, NULL, NULL, NULL, assistants.updated_at"
+            f" FROM assistants WHERE ?3 AND id = (SELECT assistant_id FROM conversations WHERE {which})"
+            f" UNION ALL SELECT {MESSAGE} FROM messages WHERE conversation = {number} AND {PINNED} ORDER BY 1"
+        )
+
+
+WHOLE_PROJECT: Final = Statements(owned=False)
+OF_ONE_OWNER: Final = Statements(owned=True)
+
+
+def listing(filters: tuple[str, ...]) -> str:
+    """Return the SQL of a list of conversations, newest activity first, with one parameter for each filter column.
+
+    :param filters: names of columns, from the service's own code.
+    """
+    where = "".join(f"{column} = ? AND " for column in filters)
+    return (
+        f"SELECT {CONVERSATION} FROM conversations WHERE {where}(updated_at, number) < (?, ?)"
+        " ORDER BY updated_at DESC, number DESC LIMIT ?"
+    )
+
+
+def search(index: str, filters: tuple[str, ...]) -> str:
+    """Return the SQL of a search in *index*, ``message_search`` or the temporary ``unindexed``, best match first.
+
+    FTS5 sorts by rank itself, so that only the rows of the answer are joined and marked.
+    """
+    where = "".join(f" AND {condition}" for condition in filters)
+    return (
+        "SELECT messages.id, conversations.id, role, messages.content, messages.token_count, messages.metadata,"
+        " external_id, messages.created_at, title,"
+        f" snippet({index}, 0, ?, ?, ?, ?), -rank"
+        f" FROM {index} CROSS JOIN messages ON messages.id = {index}.rowid"
+        " CROSS JOIN conversations ON number = messages.conversation"
+        f" WHERE {index} MATCH ?{where} ORDER BY rank LIMIT ?"
+    )

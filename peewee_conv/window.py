@@ -1,0 +1,46 @@
+"""Which messages a model sees: pure rules over rows, without a database.
+
+>>> newest_first = [(4, "tool", 5), (3, "assistant", 5), (2, "user", 5), (1, "user", 5)]
+>>> [row[0] for row in suffix(newest_first, 10, tokens=lambda row: row[2], role=lambda row: row[1])]
+[3, 4]
+>>> suffix(newest_first, 9, tokens=lambda row: row[2], role=lambda row: row[1])
+[]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+Row = TypeVar("Row")
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of a text that nobody counted: one for each four characters, rounded up."""
+    return (len(text) + 3) // 4
+
+
+def suffix(
+    newest_first: Iterable[Row],
+    max_tokens: int | None,
+    *,
+    tokens: Callable[[Row], int],
+    role: Callable[[Row], str],
+) -> list[Row]:
+    """Return the newest rows that fit into *max_tokens*, oldest first.
+
+    Rows are taken from the newest on until one does not fit; what is older is not even read. A tool's result without
+    the call before it would be refused by every provider, so the window never begins with one: both or neither.
+    """
+    kept: list[Row] = []
+    room = max_tokens
+    for row in newest_first:
+        if room is not None:
+            room -= tokens(row)
+            if room < 0:
+                break
+        kept.append(row)
+    while kept and role(kept[-1]) == "tool":
+        kept.pop()
+    kept.reverse()
+    return kept
