@@ -58,9 +58,7 @@ def _misses(connection: sqlite3.Connection, table: str, id: str | None) -> bool:
     return id is not None and one(connection, f"SELECT 1 FROM {table} WHERE id = ?", (id,)) is None
 
 
-def update(
-    connection: sqlite3.Connection, sql: Statements, key: Key, changes: dict[str, str | None], now: str
-) -> Any:
+def update(connection: sqlite3.Connection, sql: Statements, key: Key, changes: dict[str, str | None], now: str) -> Any:
     """Change columns of a conversation; return the new row, ``None`` where there is none, or why not."""
     found = one(connection, sql.key, key)
     if found is None:
@@ -99,9 +97,7 @@ def append(connection: sqlite3.Connection, sql: str, params: Row) -> int | None:
         raise
 
 
-def append_many(
-    connection: sqlite3.Connection, sql: Statements, key: Key, new: list[NewMessage]
-) -> list[Row] | None:
+def append_many(connection: sqlite3.Connection, sql: Statements, key: Key, new: list[NewMessage]) -> list[Row] | None:
     """Insert messages; return all of them as stored, ``None`` where there is no conversation."""
     if any(message[4] is not None for message in new):
         return _append_unless_stored(connection, sql, key, new)
@@ -249,7 +245,8 @@ def prune(connection: sqlite3.Connection, sql: Statements, key: Key, keep: int) 
     pruned = connection.execute(statements.DELETE_MESSAGES, span).rowcount
     if pruned:
         connection.execute(
-            "UPDATE conversations SET message_count = message_count - ?, token_count = token_count - ? WHERE number = ?",
+            "UPDATE conversations SET message_count = message_count - ?, token_count = token_count - ?"
+            " WHERE number = ?",
             (pruned, tokens, number),
         )
     return pruned

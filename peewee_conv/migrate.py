@@ -81,7 +81,7 @@ def _read_scripts(directory: str) -> tuple[Script, ...]:
     try:
         names = sorted(name for name in os.listdir(directory) if re.fullmatch(r"\d{4}_\w+\.py", name))
     except OSError as error:
-        raise MigrationFailed(directory, None, f"the folder of the scripts cannot be read ({error.strerror})") from error
+        raise MigrationFailed(directory, None, f"the folder cannot be read ({error.strerror})") from error
     scripts = tuple(Script(int(name[:4]), name[:-3], os.path.join(directory, name)) for name in names)
     if not scripts:
         # A forgotten package-data line must not look like "nothing to do".

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from . import paths
@@ -217,10 +217,8 @@ class Projects:
         if project is None:
             return False
         project.delete(timeout)
-        try:
+        with suppress(OSError):  # the application's own files live here too
             os.rmdir(self._path(name))
-        except OSError:
-            pass  # the application's own files live here too
         return True
 
     def _path(self, name: str) -> str:

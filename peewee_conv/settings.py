@@ -70,7 +70,7 @@ def _is_bool(value: Any) -> bool:
 
 
 def _is_folder_name(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value) is not None and value.strip(".") != ""
+    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value)) and value.strip(".") != ""
 
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {

@@ -13,13 +13,12 @@ CONVERSATION: Final = (
     " created_at, updated_at, metadata"
 )
 MESSAGE: Final = "id, ?1, role, content, token_count, metadata, external_id, created_at"
-STORED_MESSAGE: Final = (
-    "id, conversation, sequence, role, content, token_count, metadata, external_id, created_at"
-)
+STORED_MESSAGE: Final = "id, conversation, sequence, role, content, token_count, metadata, external_id, created_at"
 PINNED: Final = "role IN ('system', 'developer')"  # the very text of idx_messages_pinned's WHERE
 
 CREATE: Final = (
-    "INSERT INTO conversations (number, id, assistant_id, user_id, project_name, title, created_at, updated_at, metadata)"
+    "INSERT INTO conversations"
+    " (number, id, assistant_id, user_id, project_name, title, created_at, updated_at, metadata)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 INSERT_MESSAGE: Final = f"INSERT INTO messages ({STORED_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -137,16 +137,19 @@ INDEXES = (
     "CREATE UNIQUE INDEX idx_conversations_id ON conversations (id)",
     "CREATE INDEX idx_conversations_updated_at ON conversations (updated_at)",
     "CREATE INDEX idx_conversations_user_id ON conversations (user_id, updated_at) WHERE user_id IS NOT NULL",
-    "CREATE INDEX idx_conversations_assistant_id ON conversations (assistant_id, updated_at)"
-    " WHERE assistant_id IS NOT NULL",
-    "CREATE INDEX idx_conversations_project_name ON conversations (project_name, updated_at)"
-    " WHERE project_name IS NOT NULL",
+    """
+    CREATE INDEX idx_conversations_assistant_id ON conversations (assistant_id, updated_at)
+        WHERE assistant_id IS NOT NULL
+    """,
+    """
+    CREATE INDEX idx_conversations_project_name ON conversations (project_name, updated_at)
+        WHERE project_name IS NOT NULL
+    """,
     "CREATE UNIQUE INDEX idx_messages_conversation_id ON messages (conversation, external_id)",
     "CREATE INDEX idx_messages_pinned ON messages (conversation, sequence) WHERE role IN ('system', 'developer')",
     "CREATE UNIQUE INDEX idx_datasets_conversation_id ON datasets (conversation_id, url)",
     "CREATE UNIQUE INDEX idx_datasets_name ON datasets (conversation_id, name)",
-    "CREATE INDEX idx_token_usage_user_timestamp"
-    " ON token_usage (user_id, timestamp, input_tokens, output_tokens)",
+    "CREATE INDEX idx_token_usage_user_timestamp ON token_usage (user_id, timestamp, input_tokens, output_tokens)",
     "CREATE INDEX idx_token_usage_conversation_id ON token_usage (conversation_id)",
 )
 

@@ -196,9 +196,10 @@ class Cache:
             with self._lock:
                 self._waiting += 1
                 try:
-                    if self._connections >= self.limit and not self._lock.wait(min(0.05, deadline - time.monotonic())):
-                        if time.monotonic() >= deadline:
-                            raise LimitReached("open connections", self.limit, "close scopes, or raise the limit")
+                    if self._connections >= self.limit:
+                        self._lock.wait(0.05)
+                    if time.monotonic() >= deadline:
+                        raise LimitReached("open connections", self.limit, "close scopes, or raise the limit")
                 finally:
                     self._waiting -= 1
 

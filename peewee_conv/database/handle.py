@@ -56,7 +56,8 @@ class Handle:
 
     def read_snapshot(self, work: Callable[[sqlite3.Connection, *Arguments], Result], *args: *Arguments) -> Result:
         """Return ``work(connection, *args)``, whose several reads see one state of the file."""
-        return self.read(_in_snapshot, work, args)
+        result: Result = self.read(_in_snapshot, work, args)
+        return result
 
     def write(self, work: Callable[[sqlite3.Connection, *Arguments], Result], *args: *Arguments) -> Result:
         """Return ``work(connection, *args)``, carried out whole or not at all, and on disk.
@@ -145,5 +146,9 @@ def _in_snapshot(connection: sqlite3.Connection, work: Callable[..., Any], args:
     try:
         return work(connection, *args)
     finally:
-        if connection.in_transaction:
-            connection.execute("COMMIT")
+        _leave_snapshot(connection)
+
+
+def _leave_snapshot(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:  # an I/O error has ended it already
+        connection.execute("COMMIT")

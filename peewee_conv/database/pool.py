@@ -9,7 +9,6 @@ import itertools
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from peewee import SqliteDatabase
@@ -175,7 +174,7 @@ class ProjectDatabase(SqliteDatabase):
             if not migrate.is_current(connection, self.path, self.schema.migrations):
                 self._upgrade(connection)
             files.configure(connection, self.path, self.settings, self.journal)
-            self._add_conn_hooks(connection)
+            self._add_conn_hooks(connection)  # type: ignore[attr-defined]
         except BaseException:
             connection.close()
             if is_first:
@@ -247,7 +246,7 @@ class ProjectDatabase(SqliteDatabase):
         """Do nothing: leaving the scope returns the connection."""
         return False
 
-    def init(self, database: str, *args: Any, **kwargs: Any) -> None:
+    def init(self, database: str | None, *args: Any, **kwargs: Any) -> None:
         """Remember the path, without Peewee's look at its state."""
         self.database, self.deferred = database, False
         self._timeout = self.settings.busy_timeout_ms / 1000
@@ -265,21 +264,21 @@ class ProjectDatabase(SqliteDatabase):
         """Run one statement of plain Peewee; one that writes waits for its turn like everybody else."""
         cursor: sqlite3.Cursor
         if self._state.transactions or sql.lstrip()[:6].upper() in _READS:
-            cursor = super().execute_sql(sql, params)
+            cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
             return cursor
         self.writer.acquire()
         try:
-            cursor = super().execute_sql(sql, params)
+            cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
             return cursor
         finally:
             self.writer.release()
 
-    def atomic(self, lock_type: str | None = None) -> Transaction:
+    def atomic(self, *args: Any, **kwargs: Any) -> Transaction:  # type: ignore[override]
         """Return a transaction, or a savepoint inside one. Every transaction of a project is ``IMMEDIATE``."""
         return Transaction(lambda: self._state)
 
-    transaction: Callable[..., Transaction] = atomic
+    transaction = atomic  # type: ignore[assignment]
 
-    def savepoint(self) -> Transaction:
+    def savepoint(self) -> Transaction:  # type: ignore[override]
         """Return a savepoint inside the open transaction."""
         return Transaction(lambda: self._state)

@@ -67,15 +67,15 @@ class ProjectProxy(DatabaseProxy):
         raise TypeError("a project proxy is bound by 'with project:', never initialized")
 
     @property
-    def Model(self) -> NoReturn:  # noqa: N802 - Peewee's name
+    def Model(self) -> NoReturn:
         """Refuse: falling through to the target would give a base class of one project's database."""
         raise AttributeError("use the Model of the Schema")
 
-    def atomic(self, *args: Any, **kwargs: Any) -> Transaction:
+    def atomic(self, *args: Any, **kwargs: Any) -> Transaction:  # type: ignore[override]
         """Return a transaction on the project that is current when the block is entered."""
         return Transaction(self._lease)
 
-    transaction = savepoint = atomic
+    transaction = savepoint = atomic  # type: ignore[assignment]
 
     def connection_context(self) -> NoReturn:
         """Refuse: a scope is the only way in."""

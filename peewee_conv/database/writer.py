@@ -34,6 +34,12 @@ class Request:
         self.gate = threading.Lock()
         self.gate.acquire()
 
+    def do(self, connection: sqlite3.Connection) -> Any:
+        """Carry out the work on the connection of whoever commits it."""
+        if self.work is None:
+            raise RuntimeError("a request for a turn has no work")
+        return self.work(connection, *self.args)
+
 
 class Writer:
     """The queue of one file's writers.
@@ -135,13 +141,12 @@ class Writer:
         return batch
 
     def _carry_out(self, connection: sqlite3.Connection, request: Request) -> None:
-        assert request.work is not None
         try:
             if request.is_statement:
-                request.result = request.work(connection, *request.args)
+                request.result = request.do(connection)
             else:
                 connection.execute("SAVEPOINT caller")
-                request.result = request.work(connection, *request.args)
+                request.result = request.do(connection)
                 connection.execute("RELEASE caller")
         except Exception as error:
             if not connection.in_transaction:

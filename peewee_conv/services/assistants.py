@@ -104,7 +104,7 @@ class Assistants:
         name: str | Unset = UNSET,
         instructions: str | Unset = UNSET,
         model: str | Unset = UNSET,
-        metadata: Mapping[str, Any] | None | Unset = UNSET,
+        metadata: Mapping[str, Any] | Unset | None = UNSET,
     ) -> Assistant:
         """Change what is given, keep the rest, and return the assistant as it is now.
 
@@ -140,10 +140,7 @@ def _find(connection: sqlite3.Connection, assistant_id: str) -> Any:
 
 
 def _list(connection: sqlite3.Connection, created_at: str, assistant_id: str, limit: int) -> list[Any]:
-    sql = (
-        f"SELECT {_COLUMNS} FROM assistants WHERE (created_at, id) < (?, ?)"
-        " ORDER BY created_at DESC, id DESC LIMIT ?"
-    )
+    sql = f"SELECT {_COLUMNS} FROM assistants WHERE (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
     return connection.execute(sql, (created_at, assistant_id, limit)).fetchall()
 
 

@@ -132,10 +132,10 @@ class Conversations:
         self,
         conversation_id: str,
         *,
-        title: str | None | Unset = UNSET,
-        project_name: str | None | Unset = UNSET,
-        assistant_id: str | None | Unset = UNSET,
-        metadata: Mapping[str, Any] | None | Unset = UNSET,
+        title: str | Unset | None = UNSET,
+        project_name: str | Unset | None = UNSET,
+        assistant_id: str | Unset | None = UNSET,
+        metadata: Mapping[str, Any] | Unset | None = UNSET,
     ) -> Conversation:
         """Change what is given, keep the rest, and return the conversation as it is now.
 
@@ -190,7 +190,8 @@ class Conversations:
         :raises AlreadyExists: another message of the conversation has that *external_id*.
         """
         new = self._checked(role, content, token_count, metadata, external_id, created_at)
-        key = self._handle.write_statement(message_queries.append, self._sql.append, (conversation_id, self._owner, *new))
+        params = (conversation_id, self._owner, *new)
+        key = self._handle.write_statement(message_queries.append, self._sql.append, params)
         if key is None:
             return self._explain(conversation_id, new)
         return Message.of((key, conversation_id, *new))
@@ -357,7 +358,7 @@ class Conversations:
         if self._owner is None:
             return None if user_id is None else check_id("user_id", user_id)
         if user_id not in (None, self._owner):
-            raise InvalidArgument("user_id", user_id, f"{self._owner!r}, whom this service is restricted to, or nothing")
+            raise InvalidArgument("user_id", user_id, f"{self._owner!r}, the owner of this service, or nothing")
         return self._owner
 
     def _filters(self, **given: str | None) -> dict[str, str]:
@@ -400,7 +401,7 @@ class Conversations:
             raise InvalidArgument(f"messages[{place}]", message, "a mapping with 'role' and 'content'")
         unknown = message.keys() - message_queries.KEYS
         if unknown or "role" not in message or "content" not in message:
-            allowed = "the keys 'role' and 'content' and, if wanted, " + ", ".join(sorted(message_queries.OPTIONAL_KEYS))
+            allowed = "keys role and content and, if wanted, " + ", ".join(sorted(message_queries.OPTIONAL_KEYS))
             raise InvalidArgument(f"messages[{place}]", sorted(map(str, message)), allowed)
         get = message.get
         try:
