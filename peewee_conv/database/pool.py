@@ -61,7 +61,9 @@ class ProjectDatabase(SqliteDatabase):
         self.connections: set[Connection] = set()
         self._out = 0
         self._drained = threading.Event()
+        self._is_made = False  # Peewee's constructor asks for a connection where it finds one: inside a scope
         super().__init__(self.path, autoconnect=False, lock_type="IMMEDIATE")
+        self._is_made = True
 
     # --- loans ---
 
@@ -234,7 +236,7 @@ class ProjectDatabase(SqliteDatabase):
 
     def is_closed(self) -> bool:
         """Whether this thread or task is outside a scope of the project."""
-        return not self.binding.is_bound()
+        return not (self._is_made and self.binding.is_bound())
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         """Do nothing inside a scope, which is connected already."""
