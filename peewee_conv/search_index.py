@@ -13,8 +13,7 @@ import sqlite3
 _CHUNK = 1000  # messages that one write transaction indexes: other writers wait for no more
 
 TABLE = (
-    "CREATE VIRTUAL TABLE IF NOT EXISTS temp.unindexed"
-    " USING fts5 (content, tokenize = 'unicode61 remove_diacritics 2')"
+    "CREATE VIRTUAL TABLE IF NOT EXISTS temp.unindexed USING fts5 (content, tokenize = 'unicode61 remove_diacritics 2')"
 )
 
 
@@ -26,7 +25,7 @@ def match_expression(query: str) -> str | None:
     """
     from playhouse.fts_parser import parse  # here: only who searches pays for the import
 
-    expression: str = parse(query.replace("\0", " "))
+    expression = str(parse(query.replace("\0", " ")))
     return None if expression == '""' else expression
 
 

@@ -20,6 +20,7 @@ from ..errors import (
 )
 
 _DBMOVED = sqlite3.SQLITE_READONLY | 4 << 8
+_BUSY_SNAPSHOT = sqlite3.SQLITE_BUSY | 2 << 8
 _BY_CODE: dict[int, type[DatabaseFailure]] = {
     sqlite3.SQLITE_BUSY: DatabaseBusy,
     sqlite3.SQLITE_LOCKED: DatabaseBusy,
@@ -43,6 +44,8 @@ def translate(error: Exception, path: str) -> PeeweeConvError:
         return _translate_binding(error, path)
     if code == _DBMOVED:
         return DatabaseGone(path, "was moved or deleted while it was open")
+    if code == _BUSY_SNAPSHOT:
+        return DatabaseBusy(path, "a query of this scope that is not read to its end keeps an older state of the file")
     if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
         return _cannot_open(error, path)
     if code & 0xFF == sqlite3.SQLITE_TOOBIG:

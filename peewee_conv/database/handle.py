@@ -117,8 +117,7 @@ class Handle:
         if scope is None:
             return None
         lease = scope.lease(self.schema)
-        # A transaction of another task of this thread is not ours to join.
-        return None if lease.is_foreign else lease
+        return None if lease.is_aside else lease
 
 
 def _in_savepoint(

@@ -34,6 +34,7 @@ class Lease:
         "conn",
         "ctx",
         "database",
+        "has_cursors",
         "pid",
         "task",
         "transactions",
@@ -49,15 +50,11 @@ class Lease:
         self.ctx: list[Any] = []
         self.commit_callbacks: list[Callable[[], Any]] = []
         self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+        self.has_cursors = False
         self._released = False
         _thread.sentinel.leases.add(self)
 
     # --- use ---
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether another asyncio task of this thread has a transaction open on it."""
-        return bool(self.transactions) and self.task is not current_task()
 
     def check(self) -> None:
         """Raise if the connection must not be used any more: disposed, forked, or its transaction lost."""
@@ -74,18 +71,30 @@ class Lease:
         self.check()
         cursor = self.conn.cursor()
         self._cursors.add(cursor)
+        self.has_cursors = True
         return cursor
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether a service should use a connection of its own instead of this one.
+
+        So it is while another task has a transaction on it, and outside transactions once Peewee has read through it: a
+        query that is not read to its end keeps an old state of the file, on which WAL refuses to write.
+        """
+        if self.transactions:
+            return self.task is not current_task()
+        return self.has_cursors and self.database.journal == "wal"
 
     # --- the outermost transaction ---
 
     def begin(self) -> None:
         """Wait for the turn to write and take the lock of the file."""
         self.check()
-        self.database.writer.acquire()
         try:
+            self.database.writer.acquire(self)
             self.conn.execute("BEGIN IMMEDIATE")
         except BaseException as error:
-            self.database.writer.release()
+            self.database.writer.release(self)
             if isinstance(error, sqlite3.Error):
                 raise translate(error, self.database.path) from error
             raise
@@ -114,7 +123,7 @@ class Lease:
                 self.conn.execute("ROLLBACK")
         finally:
             self.task = None
-            self.database.writer.release()
+            self.database.writer.release(self)
 
     # --- the end ---
 

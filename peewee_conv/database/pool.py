@@ -268,12 +268,13 @@ class ProjectDatabase(SqliteDatabase):
         if self._state.transactions or sql.lstrip()[:6].upper() in _READS:
             cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
             return cursor
-        self.writer.acquire()
+        turn = object()
         try:
+            self.writer.acquire(turn)
             cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
             return cursor
         finally:
-            self.writer.release()
+            self.writer.release(turn)
 
     def atomic(self, *args: Any, **kwargs: Any) -> Transaction:  # type: ignore[override]
         """Return a transaction, or a savepoint inside one. Every transaction of a project is ``IMMEDIATE``."""

@@ -24,10 +24,13 @@ _BATCH = 256  # callers that share one commit at most; bounds how long the first
 class Request:
     """One caller that waits: for its work to be done by another thread, or for its own turn."""
 
-    __slots__ = ("args", "done", "error", "gate", "is_statement", "leads", "result", "work")
+    __slots__ = ("args", "done", "error", "gate", "holder", "is_statement", "leads", "result", "thread", "work")
 
-    def __init__(self, work: Work | None, args: tuple[Any, ...], is_statement: bool) -> None:
+    def __init__(
+        self, work: Work | None, args: tuple[Any, ...] = (), is_statement: bool = False, holder: object = None
+    ) -> None:
         self.work, self.args, self.is_statement = work, args, is_statement
+        self.holder, self.thread = holder, threading.get_ident()
         self.leads = self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -39,6 +42,12 @@ class Request:
         if self.work is None:
             raise RuntimeError("a request for a turn has no work")
         return self.work(connection, *self.args)
+
+    def outcome(self) -> Any:
+        """Return what the work returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.result
 
 
 class Writer:
@@ -57,7 +66,9 @@ class Writer:
         self._batch = _BATCH if group_commit else 1
         self._mutex = threading.Lock()
         self._busy = False
-        self._holder: int | None = None  # the thread of an open transaction, which may hold the turn for long
+        # Who holds the turn for a transaction, perhaps for long, and in which thread.
+        self._holder: object = None
+        self._holder_thread: int | None = None
         self._queue: deque[Request] = deque()
 
     # --- work that this package brings: one call, one commit, shared where others wait ---
@@ -75,24 +86,27 @@ class Writer:
         :param is_statement: the work is one single SQL statement, which SQLite itself undoes when it fails.
         :param timeout: seconds in the queue at most; left out, the busy timeout.
         """
-        with self._mutex:
-            request = None
-            if self._busy:
-                request = Request(work, args, is_statement)
-                self._queue.append(request)
-            else:
-                self._busy = True
-        if request is not None and self._wait(request, self._timeout if timeout is None else timeout):
-            if request.error is not None:
-                raise request.error
-            return request.result
-        try:
-            batch = None if request is None else self._gather(request)
-            if request is None or batch is None or len(batch) == 1:
+        request: Request | None = None
+        leads = False
+        try:  # from the very first step on: an interrupt must not leave the turn with nobody
+            with self._mutex:
+                if self._busy:
+                    request = Request(work, args, is_statement)
+                    self._queue.append(request)
+                else:
+                    self._busy = leads = True
+            if request is not None and self._wait(request, self._timeout if timeout is None else timeout):
+                return request.outcome()
+            if request is None or not self._queue or self._batch == 1:
                 return self._commit_alone(connection, work, args, is_statement)
-            return self._commit_batch(connection, request, batch)
+            return self._commit_batch(connection, request)
+        except BaseException:
+            if request is not None:
+                self._withdraw(request)
+            raise
         finally:
-            self._hand_over()
+            if leads or (request is not None and request.leads):
+                self._hand_over()
 
     def _commit_alone(
         self, connection: sqlite3.Connection, work: Work, args: tuple[Any, ...], is_statement: bool
@@ -112,33 +126,43 @@ class Writer:
         self._check(connection)
         return result
 
-    def _commit_batch(self, connection: sqlite3.Connection, own: Request, batch: list[Request]) -> Any:
+    def _commit_batch(self, connection: sqlite3.Connection, own: Request) -> Any:
+        batch = [own]
+        has_begun = False
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for request in batch:
+            has_begun = True
+            request: Request | None = own
+            while request is not None:
                 self._carry_out(connection, request)
+                request = self._take_along(batch)
             connection.execute("COMMIT")
             self._check(connection)
         except (sqlite3.Error, PeeweeConvError) as error:
             self._undo(connection)
             for request in batch:
                 request.error = request.error or translate_again(error, self._path)
-        except BaseException:
-            self._undo(connection)
-            self._requeue(batch, own)
+        except BaseException:  # this thread is torn away (KeyboardInterrupt, kill); the others are not
+            if connection.in_transaction or not has_begun:
+                self._undo(connection)
+                self._requeue(batch, own)
+            else:
+                self._release(batch, own)
             raise
         self._release(batch, own)
-        if own.error is not None:
-            raise own.error
-        return own.result
+        return own.outcome()
 
-    def _gather(self, own: Request) -> list[Request]:
-        """Take the callers along that queue behind *own*, up to the next who wants a transaction of its own."""
-        batch = [own]
+    def _take_along(self, batch: list[Request]) -> Request | None:
+        """Return the next caller to carry out before the commit, unless it wants a transaction of its own.
+
+        Asked anew after each, so that whoever queues up meanwhile still catches this commit.
+        """
         with self._mutex:
-            while self._queue and len(batch) < self._batch and self._queue[0].work is not None:
-                batch.append(self._queue.popleft())
-        return batch
+            if not self._queue or len(batch) == self._batch or self._queue[0].work is None:
+                return None
+            request = self._queue.popleft()
+            batch.append(request)
+            return request
 
     def _carry_out(self, connection: sqlite3.Connection, request: Request) -> None:
         try:
@@ -161,7 +185,7 @@ class Writer:
             connection.execute("ROLLBACK")
 
     def _requeue(self, batch: list[Request], own: Request) -> None:
-        """Put the callers back that were taken along when this thread is torn away (KeyboardInterrupt, kill)."""
+        """Put the callers back that were taken along: the next writer carries their work out."""
         with self._mutex:
             for request in reversed(batch):
                 if request is not own:
@@ -176,43 +200,42 @@ class Writer:
 
     # --- a turn of one's own: transactions, and statements of plain Peewee ---
 
-    def acquire(self) -> None:
-        """Wait for the turn to write and keep it until :meth:`release`."""
-        ident = threading.get_ident()
-        with self._mutex:
-            if not self._busy:
-                self._busy, self._holder = True, ident
-                return
-            if self._holder == ident:
-                raise DatabaseBusy(self._path, "this thread holds a transaction on it in another scope or task")
-            request = Request(None, (), False)
-            self._queue.append(request)
-        self._wait(request, self._timeout)
-        self._holder = ident
+    def acquire(self, holder: object) -> None:
+        """Wait for the turn to write and keep it for *holder* until :meth:`release`, to be called in any case."""
+        request: Request | None = None
+        try:
+            with self._mutex:
+                if self._busy:
+                    request = Request(None, holder=holder)
+                    self._queue.append(request)
+                else:
+                    self._busy = True
+                    self._holder, self._holder_thread = holder, threading.get_ident()
+            if request is not None:
+                self._wait(request, self._timeout)
+        except BaseException:
+            if request is not None:
+                self._withdraw(request)
+            raise
 
-    def release(self) -> None:
-        """Give the turn to the next in the queue."""
-        self._holder = None
-        self._hand_over()
+    def release(self, holder: object) -> None:
+        """Give the turn to the next in the queue, if *holder* has it."""
+        if self._holder is holder:
+            self._holder = self._holder_thread = None
+            self._hand_over()
 
     # --- the queue ---
 
     def _wait(self, request: Request, timeout: float) -> bool:
         """Block until *request* is done by another (true) or it is this thread's turn (false)."""
-        if self._holder == threading.get_ident():
-            self._withdraw(request)
+        if self._holder_thread == threading.get_ident() and self._withdraw(request):
             raise DatabaseBusy(self._path, "this thread holds a transaction on it in another scope or task")
-        try:
-            if request.gate.acquire(timeout=timeout):
-                return request.done
-            if not self._withdraw(request):
-                # Taken along in the last moment: the outcome is decided there, and bounded by SQLite's own timeout.
-                request.gate.acquire()
-                return request.done
-        except BaseException:
-            if not self._withdraw(request) and request.leads:
-                self._hand_over()
-            raise
+        if request.gate.acquire(timeout=timeout):
+            return request.done
+        if not self._withdraw(request):
+            # Taken along in the last moment: the outcome is decided there, and bounded by SQLite's own timeout.
+            request.gate.acquire()
+            return request.done
         raise DatabaseBusy(self._path, f"another writer of this process held the file for {timeout:g} s")
 
     def _withdraw(self, request: Request) -> bool:
@@ -230,6 +253,8 @@ class Writer:
                 return
             request = self._queue.popleft()
             request.leads = True
+            if request.work is None:
+                self._holder, self._holder_thread = request.holder, request.thread
         request.gate.release()
 
 
