@@ -1,0 +1,50 @@
+"""The command: ``python -m benchmarks [names] [--rounds N] [--quick]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+
+from . import contenders, report
+from .bench import Bench
+from .measure import Race
+from .workloads import ALL
+
+
+def main() -> int:
+    """Run the workloads that are asked for and print what came of them."""
+    options = _options()
+    absent = [name for name in contenders.RIVALS if name not in contenders.CLASSES]
+    if absent:
+        print(f"not installed, left out: {', '.join(absent)} (pip install -r benchmarks/requirements.txt)\n")
+    races: list[Race] = []
+    with tempfile.TemporaryDirectory(prefix="benchmarks-", dir=options.folder) as folder:
+        size = "quick" if options.quick else "full"
+        bench = Bench(folder, size, options.rounds, rivals=not options.no_rivals)
+        for name in options.names or ALL:
+            for race in ALL[name](bench):
+                races.append(race)
+                print(f"## {race.workload}: {race.case}\n\n{report.markdown(report.timings(race))}\n", flush=True)
+    print(f"{report.markdown(report.verdicts(races))}\n")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"workloads: {', '.join(ALL)}; all, if none is named")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each race (default 5)")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer slices: a look while working")
+    parser.add_argument("--no-rivals", action="store_true", help="the reference and ours only")
+    parser.add_argument(
+        "--folder", help="where the databases are made (default: the system's place for temporary files)"
+    )
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in ALL]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(ALL)}")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""The reference: sqlite3 by hand, on the same schema, as somebody who knows SQLite well writes it for one purpose.
+
+One connection per thread, kept for good; prepared statements through the connection's cache; one lock for the writers
+of the process; plain tuples out. It checks no argument, translates no error, and trusts that the file stays where it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+from .. import data
+from .base import Contender
+
+_COLUMNS = "sequence, role, content, token_count, metadata, external_id, created_at"
+_NUMBER = "(SELECT number FROM conversations WHERE id = ?1)"
+
+ALLOT = (
+    "UPDATE conversations SET last_sequence = last_sequence + ?2, message_count = message_count + ?2, updated_at = ?3"
+    " WHERE id = ?1 RETURNING number, last_sequence"
+)
+INSERT = "INSERT INTO messages (id, conversation, sequence, role, content, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+NEWEST = (
+    f"SELECT {_COLUMNS} FROM messages WHERE id > {_NUMBER} << 32 AND id < {_NUMBER} + 1 << 32 ORDER BY id DESC LIMIT ?2"
+)
+WHOLE = f"SELECT {_COLUMNS} FROM messages WHERE id > {_NUMBER} << 32 AND id < {_NUMBER} + 1 << 32 ORDER BY id"
+LISTING = (
+    "SELECT number, id, assistant_id, user_id, project_name, title, message_count, token_count, last_sequence,"
+    " created_at, updated_at, metadata FROM conversations ORDER BY updated_at DESC, number DESC LIMIT ?"
+)
+
+
+def now() -> str:
+    """Return the time as the tables keep it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+class Reference(Contender):
+    """Hand-tuned sqlite3."""
+
+    def __init__(self, folder: str, durability: str = "normal") -> None:
+        super().__init__(folder, durability)
+        self.path = ""
+        self.lock = threading.Lock()
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+
+    def load(self, template: str) -> None:
+        """Copy the file."""
+        self.path = data.copy_to(template, self.folder)
+
+    def open(self) -> sqlite3.Connection:
+        """Open the connection of this thread."""
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, timeout=30, cached_statements=256, check_same_thread=False
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = " + ("FULL" if self.durability == "full" else "NORMAL"))
+        self._local.connection = connection
+        self._opened.append(connection)
+        return connection
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this thread."""
+        try:
+            found: sqlite3.Connection = self._local.connection
+        except AttributeError:
+            return self.open()
+        return found
+
+    def append(self, conversation: str, role: str, content: str) -> tuple[int, int]:
+        """Append a message; return number and sequence."""
+        execute = self.connection.execute
+        time = now()
+        with self.lock:
+            execute("BEGIN IMMEDIATE")
+            try:
+                number, sequence = execute(ALLOT, (conversation, 1, time)).fetchone()
+                execute(INSERT, (number << 32 | sequence, number, sequence, role, content, time))
+                execute("COMMIT")
+            except BaseException:
+                execute("ROLLBACK")
+                raise
+        return number, sequence
+
+    def append_many(self, conversation: str, messages: list[tuple[str, str]]) -> int:
+        """Append messages by ``executemany``; return the last sequence."""
+        connection = self.connection
+        execute = connection.execute
+        time = now()
+        with self.lock:
+            execute("BEGIN IMMEDIATE")
+            try:
+                number, last = execute(ALLOT, (conversation, len(messages), time)).fetchone()
+                first, base = last - len(messages) + 1, number << 32
+                connection.executemany(
+                    INSERT,
+                    [(base | at, number, at, role, text, time) for at, (role, text) in enumerate(messages, first)],
+                )
+                execute("COMMIT")
+            except BaseException:
+                execute("ROLLBACK")
+                raise
+        return int(last)
+
+    def newest(self, conversation: str, count: int) -> list[tuple[Any, ...]]:
+        """Return the newest messages, oldest first."""
+        rows = self.connection.execute(NEWEST, (conversation, count)).fetchall()
+        rows.reverse()
+        return rows
+
+    def whole(self, conversation: str, count: int) -> list[tuple[Any, ...]]:
+        """Return a conversation."""
+        return self.connection.execute(WHOLE, (conversation,)).fetchall()
+
+    def listing(self, count: int) -> list[tuple[Any, ...]]:
+        """Return the newest conversations."""
+        return self.connection.execute(LISTING, (count,)).fetchall()
+
+    def contents(self, answer: Any) -> list[str]:
+        """Return the third column."""
+        return [row[2] for row in answer]
+
+    def counts(self, answer: Any) -> list[tuple[str, int]]:
+        """Return id and count."""
+        return [(row[1], row[6]) for row in answer]
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        while self._opened:
+            self._opened.pop().close()
+        self._local = threading.local()
