@@ -17,7 +17,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .errors import ForeignDatabase, MigrationFailed, PeeweeConvError, SchemaTooNew
 
@@ -46,14 +46,29 @@ class ScriptStatus(NamedTuple):
     applied: bool
 
 
+class Legacy(Protocol):
+    """How the files of the application that had these tables before us become ours."""
+
+    def recognises(self, connection: sqlite3.Connection) -> bool:
+        """Say whether the file has that application's tables and columns."""
+
+    def set_aside(self, connection: sqlite3.Connection) -> None:
+        """Move its tables into temporary ones, so that the scripts find an empty file."""
+
+    def fill(self, connection: sqlite3.Connection, path: str) -> None:
+        """Put its rows into the new tables, and those that the rules forbid into a file beside it."""
+
+
 class Migrations:
     """The scripts of one schema.
 
     :param directory: where they are; read when it is first needed, and never written.
+    :param legacy: what knows the files of the schema's predecessor, if it has one; asked when one may be there.
     """
 
-    def __init__(self, directory: str | Callable[[], str]) -> None:
+    def __init__(self, directory: str | Callable[[], str], legacy: Callable[[], Legacy] | None = None) -> None:
         self._directory = directory
+        self.legacy = legacy
         self._scripts: tuple[Script, ...] | None = None
 
     @property
@@ -130,13 +145,19 @@ def upgrade(
         if is_current(connection, path, migrations):
             return []
         found = version(connection)
-        runner = runner_of(migrations)
-        _check_history(connection, path, migrations, found, runner)
+        legacy = None if found else _legacy_of(connection, migrations)
+        if legacy is None:
+            _check_history(connection, path, migrations, found)
         pending = migrations.scripts[found:]
-        if keep_copies and found:
-            _copy_before_rewrite(path, pending)
+        if keep_copies and (legacy or any(_load(script).get("REWRITES_TABLES") for script in pending if found)):
+            _keep_copy(path, pending[0])
+        if legacy is not None:
+            legacy.set_aside(connection)
+        runner = runner_of(migrations)
         for script in pending:
             _apply(runner.up, script, path)
+        if legacy is not None:
+            legacy.fill(connection, path)
         _finish(connection, path, migrations.head)
     logger.info("%s upgraded from version %d to %d", path, found, migrations.head)
     return [script.name for script in pending]
@@ -152,8 +173,8 @@ def downgrade(
     with _locked(connection, path, translate) as runner_of:
         is_current(connection, path, migrations)
         found = version(connection)
+        _check_history(connection, path, migrations, found)
         runner = runner_of(migrations)
-        _check_history(connection, path, migrations, found, runner)
         reverted = [script for script in reversed(migrations.scripts[:found]) if script.number > target]
         for script in reverted:
             _apply(runner.down, script, path)
@@ -207,9 +228,14 @@ def _runner(connection: sqlite3.Connection, path: str, migrations: Migrations) -
     return Runner(database, migrations.directory)
 
 
-def _check_history(
-    connection: sqlite3.Connection, path: str, migrations: Migrations, found: int, runner: Runner | None = None
-) -> None:
+def _legacy_of(connection: sqlite3.Connection, migrations: Migrations) -> Legacy | None:
+    if migrations.legacy is None or connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+        return None
+    legacy = migrations.legacy()
+    return legacy if legacy.recognises(connection) else None
+
+
+def _check_history(connection: sqlite3.Connection, path: str, migrations: Migrations, found: int) -> None:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "schema_migration" in tables:
         recorded = {name for (name,) in connection.execute("SELECT name FROM schema_migration")}
@@ -247,19 +273,22 @@ def _finish(connection: sqlite3.Connection, path: str, number: int) -> None:
     connection.execute(f"PRAGMA user_version = {number}")
 
 
-def _copy_before_rewrite(path: str, pending: tuple[Script, ...]) -> None:
-    """Keep a copy of the file as it is now, under the lock, if a pending script rebuilds tables."""
-    if not any(_load(script).get("REWRITES_TABLES") for script in pending):
-        return
-    target = _free_name(f"{path}.before-{pending[0].name}")
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+def _keep_copy(path: str, script: Script) -> None:
+    """Keep a copy of the file as it is now, under the lock."""
+    draft = f"{path}.copying"  # only whoever holds the lock of the file has one
+    for leftover in (draft, f"{draft}-journal"):
+        if os.path.lexists(leftover):
+            os.unlink(leftover)
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     # A second connection, by SQLite's own API: a plain copy would drop this process's locks on the live file.
-    source, copy = sqlite3.connect(path), sqlite3.connect(target)
+    source, copy = sqlite3.connect(path), sqlite3.connect(draft)
     try:
         source.backup(copy)
     finally:
         copy.close()
         source.close()
+    target = _free_name(f"{path}.before-{script.name}")
+    os.rename(draft, target)  # what is called a copy is a whole one, whenever the process is killed
     logger.info("%s was copied to %s before its upgrade", path, target)
 
 

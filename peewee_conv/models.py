@@ -16,41 +16,10 @@ True
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from typing import Any
+from peewee import AutoField, FloatField, IntegerField, TextField
 
-from peewee import AutoField, FloatField, ForeignKeyField, IntegerField, TextField
-
-from .clock import from_text, to_text
-from .database.schema import Schema
-
-#: The schema of ``assistant.db``.
-assistant = Schema.bundled("assistant")
-
-
-class TimeField(TextField):
-    """An aware UTC ``datetime``, stored as text of one width, so that text order is time order."""
-
-    def db_value(self, value: Any) -> Any:
-        """Return the stored text of *value*."""
-        return to_text(value) if isinstance(value, datetime) else value
-
-    def python_value(self, value: Any) -> Any:
-        """Return *value* as an aware ``datetime``."""
-        return None if value is None else from_text(value)
-
-
-class JsonField(TextField):
-    """A JSON value, stored as text."""
-
-    def db_value(self, value: Any) -> Any:
-        """Return the stored text of *value*."""
-        return value if value is None or isinstance(value, str) else json.dumps(value, allow_nan=False)
-
-    def python_value(self, value: Any) -> Any:
-        """Return the value that the text stands for."""
-        return None if value is None else json.loads(value)
+from .fields import JsonField, TimeField, foreign_key
+from .schemas import assistant as assistant
 
 
 class User(assistant.Model):  # type: ignore[name-defined,misc]
@@ -68,15 +37,11 @@ class User(assistant.Model):  # type: ignore[name-defined,misc]
         table_name = "users"
 
 
-def _foreign_key(model: Any, column: str, **options: Any) -> ForeignKeyField:
-    return ForeignKeyField(model, column_name=column, backref="+", lazy_load=False, index=False, **options)
-
-
 class Session(assistant.Model):  # type: ignore[name-defined,misc]
     """A signed-in user's session; only a hash of its token is kept."""
 
     id = TextField(primary_key=True)
-    user = _foreign_key(User, "user_id", on_delete="CASCADE")
+    user = foreign_key(User, "user_id", on_delete="CASCADE")
     token_hash = TextField()
     created_at = TimeField()
     expires_at = TimeField()
@@ -91,8 +56,8 @@ class ReferralKey(assistant.Model):  # type: ignore[name-defined,misc]
     id = TextField(primary_key=True)
     key_hash = TextField()
     prefix = TextField()
-    created_by = _foreign_key(User, "created_by", null=True, on_delete="SET NULL")
-    used_by = _foreign_key(User, "used_by", null=True, on_delete="SET NULL")
+    created_by = foreign_key(User, "created_by", null=True, on_delete="SET NULL")
+    used_by = foreign_key(User, "used_by", null=True, on_delete="SET NULL")
     created_at = TimeField()
     used_at = TimeField(null=True)
 
@@ -107,7 +72,7 @@ class Assistant(assistant.Model):  # type: ignore[name-defined,misc]
     name = TextField()
     instructions = TextField()
     model = TextField()
-    metadata = JsonField(default="{}")
+    metadata = JsonField(default=dict)
     created_at = TimeField()
     updated_at = TimeField()
 
@@ -120,8 +85,8 @@ class Conversation(assistant.Model):  # type: ignore[name-defined,misc]
 
     number = AutoField()
     id = TextField()
-    assistant = _foreign_key(Assistant, "assistant_id", null=True, on_delete="CASCADE")
-    user = _foreign_key(User, "user_id", null=True, on_delete="CASCADE")
+    assistant = foreign_key(Assistant, "assistant_id", null=True, on_delete="CASCADE")
+    user = foreign_key(User, "user_id", null=True, on_delete="CASCADE")
     project_name = TextField(null=True)
     title = TextField(null=True)
     message_count = IntegerField(default=0)
@@ -130,7 +95,7 @@ class Conversation(assistant.Model):  # type: ignore[name-defined,misc]
     indexed_sequence = IntegerField(default=0)
     created_at = TimeField()
     updated_at = TimeField()
-    metadata = JsonField(default="{}")
+    metadata = JsonField(default=dict)
 
     class Meta:
         table_name = "conversations"
@@ -140,7 +105,7 @@ class Message(assistant.Model):  # type: ignore[name-defined,misc]
     """A message; its key is ``conversation << 32 | sequence``."""
 
     id = IntegerField(primary_key=True)
-    conversation = _foreign_key(Conversation, "conversation", on_delete="CASCADE")
+    conversation = foreign_key(Conversation, "conversation", on_delete="CASCADE")
     sequence = IntegerField()
     role = TextField()
     content = TextField()
@@ -157,12 +122,12 @@ class Dataset(assistant.Model):  # type: ignore[name-defined,misc]
     """A data file that a conversation works with."""
 
     id = TextField(primary_key=True)
-    conversation = _foreign_key(Conversation, "conversation_id", field=Conversation.id, on_delete="CASCADE")
+    conversation = foreign_key(Conversation, "conversation_id", field=Conversation.id, on_delete="CASCADE")
     url = TextField()
     name = TextField()
     row_count = IntegerField(default=0)
     column_count = IntegerField(default=0)
-    schema = JsonField(default="[]")
+    schema = JsonField(default=list)
     status = TextField(default="loading")
     error_message = TextField(null=True)
     created_at = TimeField()
@@ -176,10 +141,8 @@ class TokenUsage(assistant.Model):  # type: ignore[name-defined,misc]
     """Tokens that one answer cost."""
 
     id = TextField(primary_key=True)
-    user = _foreign_key(User, "user_id", on_delete="CASCADE")
-    conversation = _foreign_key(
-        Conversation, "conversation_id", field=Conversation.id, null=True, on_delete="SET NULL"
-    )
+    user = foreign_key(User, "user_id", on_delete="CASCADE")
+    conversation = foreign_key(Conversation, "conversation_id", field=Conversation.id, null=True, on_delete="SET NULL")
     model_name = TextField()
     input_tokens = IntegerField()
     output_tokens = IntegerField()

@@ -12,6 +12,9 @@ import stat
 
 from .errors import DatabaseCorrupt, InvalidArgument, InvalidProjectName
 
+#: Where the AutoForge releases kept their databases, the newest first; the last one is the project directory itself.
+LEGACY_FOLDERS = (".autoforge", ".autocoder", "")
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Windows refuses these with any extension; a project must be portable between systems.
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
@@ -57,6 +60,22 @@ def check_project_name(name: object) -> str:
 def database_path(root: str, schema_name: str, data_dir: str) -> str:
     """Return the path of a schema's file in the project at *root*."""
     return os.path.join(root, data_dir, f"{schema_name}.db")
+
+
+def locate(root: str, schema_name: str, data_dir: str, *, has_legacy: bool) -> str:
+    """Return where a schema's file of a project is, or where a new one belongs (D04).
+
+    :param has_legacy: whether the places of the AutoForge databases count: the first of ``.autoforge/``,
+        ``.autocoder/`` and the project directory that has the file.
+    """
+    own = database_path(root, schema_name, data_dir)
+    if not has_legacy or os.path.lexists(own):
+        return own
+    for folder in LEGACY_FOLDERS:
+        found = os.path.join(root, folder, f"{schema_name}.db")
+        if os.path.lexists(found):
+            return found
+    return own
 
 
 def make_data_folder(folder: str) -> None:

@@ -15,9 +15,12 @@ from .database.schema import Schema
 from .database.scope import Scope, leave
 from .database.transactions import Transaction
 from .errors import AlreadyExists, InvalidArgument, ProjectNotFound
-from .models import assistant
+from .schemas import assistant
+from .services.accounts import Accounts
 from .services.assistants import Assistants
 from .services.conversations import Conversations
+from .services.datasets import Datasets
+from .services.usage import Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +53,9 @@ class Project:
         handle = Handle(self._binding, assistant)
         self.assistants = Assistants(handle)
         self.conversations = Conversations(handle)
+        self.accounts = Accounts(handle)
+        self.datasets = Datasets(handle)
+        self.usage = Usage(handle)
 
     # --- identity ---
 
@@ -65,12 +71,11 @@ class Project:
         """The name of the directory."""
         return os.path.basename(self._root)
 
-    def database_path(self, schema: Schema | str = "assistant") -> Path:
+    def database_path(self, schema: Schema = assistant) -> Path:
         """Return the path of a schema's file, which need not exist yet."""
         from pathlib import Path
 
-        name = schema if isinstance(schema, str) else schema.name
-        return Path(paths.database_path(self._root, name, self._binding.settings.data_dir))
+        return Path(self._binding.path(schema))
 
     def exists(self) -> bool:
         """Say whether the project has any file of ours."""

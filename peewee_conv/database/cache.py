@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .. import paths
 from ..errors import DatabaseBusy, InvalidArgument, LimitReached, ProjectDisposed
 from ..settings import Settings
 from . import fork
@@ -50,8 +51,13 @@ class Binding:
         if database is None or database.ended is not None:
             if self.is_disposed:
                 raise ProjectDisposed(self.root)
-            database = self.databases[schema] = cache.find(self, schema)
+            database = self.databases[schema] = cache.find(self, schema, self.path(schema))
         return database
+
+    def path(self, schema: Schema) -> str:
+        """Return where the file of *schema* is, or where it will be."""
+        has_legacy = schema.migrations.legacy is not None
+        return paths.locate(self.root, schema.name, self.settings.data_dir, has_legacy=has_legacy)
 
     def checkout(self, schema: Schema) -> tuple[ProjectDatabase, Connection]:
         """Lend a connection; the caller gives it back to the database with ``checkin``."""
@@ -104,7 +110,7 @@ class Cache:
                 raise DatabaseBusy(root, f"the project is in use with another {', '.join(changed)}; dispose() it first")
         return binding
 
-    def find(self, binding: Binding, schema: Schema) -> ProjectDatabase:
+    def find(self, binding: Binding, schema: Schema, path: str) -> ProjectDatabase:
         """Return the database of *schema* in the project, unopened if it was not open."""
         key = (binding.root, schema.name)
         with self._lock:
@@ -112,7 +118,7 @@ class Cache:
             if database is not None and database.schema is not schema and not self.discard(database, "evicted"):
                 raise InvalidArgument("schema", schema.name, "one Schema object per name: another one is in use")
             if database is None or database.ended is not None:
-                database = self._databases[key] = ProjectDatabase(binding, schema, self)
+                database = self._databases[key] = ProjectDatabase(binding, schema, path, self)
             return database
 
     def open_databases(self, root: str | None = None) -> list[ProjectDatabase]:

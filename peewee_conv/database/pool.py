@@ -42,10 +42,10 @@ class ProjectDatabase(SqliteDatabase):
     :ivar is_killed: loans that are still out must not be used any more.
     """
 
-    def __init__(self, binding: Binding, schema: Schema, cache: Cache) -> None:
+    def __init__(self, binding: Binding, schema: Schema, path: str, cache: Cache) -> None:
         settings = binding.settings
         self.binding, self.schema, self.settings = binding, schema, settings
-        self.path = paths.database_path(binding.root, schema.name, settings.data_dir)
+        self.path = path
         self.ended: str | None = None
         self.is_killed = False
         self.last_used = 0

@@ -28,11 +28,12 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from collections.abc import Callable
 
 import peewee
 
 from ..errors import InvalidArgument
-from ..migrate import Migrations
+from ..migrate import Legacy, Migrations
 from .proxy import ProjectProxy
 
 BUNDLED = ("assistant", "features")
@@ -74,10 +75,10 @@ class Schema:
         return type("Model", (peewee.Model,), {"Meta": Meta, "__doc__": f"The base of the models of {self.name}.db."})
 
     @classmethod
-    def bundled(cls, name: str) -> Schema:
+    def bundled(cls, name: str, *, legacy: Callable[[], Legacy]) -> Schema:
         """Return a schema that this package ships, with the scripts of ``peewee_conv.migrations.<name>``."""
         schema = cls.__new__(cls)
-        schema._set_up(name, Migrations(lambda: _bundled_folder(name)))
+        schema._set_up(name, Migrations(lambda: _bundled_folder(name), legacy))
         return schema
 
     def __repr__(self) -> str:

@@ -1,0 +1,1 @@
+"""Upgrade scripts of ``features.db``, run in the order of their numbers."""
