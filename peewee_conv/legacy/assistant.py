@@ -1,18 +1,121 @@
-"""An ``assistant.db`` of the AutoForge releases: ``conversations`` and ``conversation_messages``."""
+"""An ``assistant.db`` of the AutoForge releases: ``conversations`` and ``conversation_messages``.
+
+The integer id of a conversation becomes its ``number`` and, as text, its ``id``; messages are numbered in the order of
+their ids, and the old id becomes the ``external_id``. Defaults for NULL: a conversation's times are those of its first
+and last message, or the time of the upgrade; a message's time is that of the message before it. A title is cut at 200
+characters; the row as it was is in the rejects.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
+
+from ..arguments import ROLES
+from ..clock import now_text
+from . import rows
+from .rows import Refused, Rejects, Row
+
+TABLES = ("conversation_messages", "conversations")
+_CONVERSATIONS = {"id", "project_name", "title", "created_at", "updated_at"}
+_MESSAGES = {"id", "conversation_id", "role", "content", "timestamp"}
+_KNOWN_TABLES = {*TABLES, "sqlite_sequence", "sqlite_stat1"}
 
 
 def recognises(connection: sqlite3.Connection) -> bool:
     """Say whether the file has that application's tables and columns."""
-    return False
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return (
+        tables <= _KNOWN_TABLES
+        and rows.columns(connection, "conversations") == _CONVERSATIONS
+        and rows.columns(connection, "conversation_messages") == _MESSAGES
+    )
 
 
 def set_aside(connection: sqlite3.Connection) -> None:
     """Move its tables into temporary ones, so that the scripts find an empty file."""
+    rows.set_aside(connection, TABLES)
 
 
 def fill(connection: sqlite3.Connection, path: str) -> None:
     """Put its rows into the new tables, and those that the rules forbid into a file beside it."""
+    rejects = Rejects(path)
+    connection.execute("CREATE INDEX temp.old_messages_of ON old_conversation_messages (conversation_id, id)")
+    now = now_text()
+    for row in rows.old_rows(connection, "conversations"):
+        try:
+            _copy_conversation(connection, rejects, row, now)
+        except Refused as refusal:
+            rejects.add("conversations", row, str(refusal))
+    _reject_orphans(connection, rejects)
+    rejects.write()
+    rows.drop_old(connection, TABLES)
+
+
+def _copy_conversation(connection: sqlite3.Connection, rejects: Rejects, row: Row, now: str) -> None:
+    created_at = rows.time(row["created_at"], "created_at")
+    updated_at = rows.time(row["updated_at"], "updated_at")
+    messages = _messages(connection, rejects, row["id"], created_at or now)
+    times = [message["created_at"] for message in messages]
+    title = rows.text(row["title"], "title", "") or None
+    rows.insert(
+        connection,
+        "conversations",
+        {
+            "number": row["id"],
+            "id": str(row["id"]),
+            "project_name": row["project_name"],
+            "title": title and title[:200],
+            "message_count": len(messages),
+            "last_sequence": len(messages),
+            "created_at": created_at or min(times, default=now),
+            "updated_at": updated_at or max(times, default=created_at or now),
+        },
+    )
+    if title is not None and len(title) > 200:
+        rejects.add("conversations", row, "the title is longer than 200 characters", kept=True)
+    for message in messages:
+        rows.insert(connection, "messages", message)
+    if messages:
+        rows.insert(connection, "message_search_pending", {"conversation": row["id"]})
+
+
+def _messages(connection: sqlite3.Connection, rejects: Rejects, number: Any, default_time: str) -> list[Row]:
+    """Return the new rows of a conversation's messages, numbered without a gap."""
+    kept: list[Row] = []
+    for id, role, content, timestamp in connection.execute(
+        "SELECT id, role, content, timestamp FROM temp.old_conversation_messages WHERE conversation_id = ? ORDER BY id",
+        (number,),
+    ):
+        try:
+            created_at = rows.time(timestamp, "timestamp") or (kept[-1]["created_at"] if kept else default_time)
+            message = _message(number, len(kept) + 1, id, role, content, created_at)
+        except Refused as refusal:
+            old = {"id": id, "conversation_id": number, "role": role, "content": content, "timestamp": timestamp}
+            rejects.add("conversation_messages", old, str(refusal))
+        else:
+            kept.append(message)
+    return kept
+
+
+def _message(number: int, sequence: int, id: int, role: Any, content: Any, created_at: str) -> Row:
+    if role not in ROLES:
+        raise Refused(f"role {role!r:.40} is none of {', '.join(ROLES)}")
+    if not isinstance(content, str):
+        raise Refused("content is no text")
+    return {
+        "id": number << 32 | sequence,
+        "conversation": number,
+        "sequence": sequence,
+        "role": role,
+        "content": content,
+        "external_id": str(id),
+        "created_at": created_at,
+    }
+
+
+def _reject_orphans(connection: sqlite3.Connection, rejects: Rejects) -> None:
+    for row in rows.old_rows(connection, "conversation_messages"):
+        found = connection.execute("SELECT 1 FROM conversations WHERE number = ?", (row["conversation_id"],)).fetchone()
+        if found is None:
+            rejects.add("conversation_messages", row, "its conversation does not exist, or was left out")

@@ -1,0 +1,168 @@
+"""What the upgrades of both legacy files share: reading old values, keeping what the new rules refuse.
+
+An old value is any of the things that SQLite holds. Each reader returns the value for the new column, or raises
+:class:`Refused` with the reason; ``None`` gives the documented default, which the caller passes in.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from ..clock import to_text
+from ..errors import InvalidArgument
+
+logger = logging.getLogger("peewee_conv")
+
+Row = dict[str, Any]
+
+
+class Refused(Exception):
+    """A value that the rules of the new tables cannot hold; the text says which and why."""
+
+
+class Rejects:
+    """Collects what does not fit, and writes it beside the file before the upgrade commits.
+
+    :param path: the database; the rejects go to ``<path>.rejected.jsonl``, one JSON object a line: the table, the row
+        as it was, the reason, and whether the row itself was kept with that value replaced.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lines: list[str] = []
+
+    def add(self, table: str, row: Row, reason: str, *, kept: bool = False) -> None:
+        """Note a row that was left out, or kept with a value replaced."""
+        plain = {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
+        self._lines.append(json.dumps({"table": table, "kept": kept, "reason": reason, "row": plain}))
+
+    def write(self) -> None:
+        """Write the file, if there is anything to write; an older one keeps its name."""
+        if not self._lines:
+            return
+        target = self._free_name()
+        with open(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in self._lines)
+            file.flush()
+            os.fsync(file.fileno())
+        logger.warning(
+            "%d rows of %s do not fit the new tables as they were: see %s", len(self._lines), self._path, target
+        )
+
+    def _free_name(self) -> str:
+        number, name = 1, f"{self._path}.rejected.jsonl"
+        while os.path.lexists(name):
+            number += 1
+            name = f"{self._path}.rejected.{number}.jsonl"
+        return name
+
+
+def columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    """Return the names of a table's columns; empty where there is no such table."""
+    return {row[1] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (table,))}
+
+
+def set_aside(connection: sqlite3.Connection, tables: Iterable[str]) -> None:
+    """Move tables into temporary ones of the same name with ``old_`` before it."""
+    for table in tables:
+        if columns(connection, table):
+            connection.execute(f"CREATE TEMP TABLE old_{table} AS SELECT * FROM main.{table}")
+            connection.execute(f"DROP TABLE main.{table}")
+
+
+def old_rows(connection: sqlite3.Connection, table: str) -> Iterator[Row]:
+    """Yield the rows of a table that was set aside, by id."""
+    if not connection.execute("SELECT 1 FROM temp.sqlite_master WHERE name = ?", (f"old_{table}",)).fetchone():
+        return
+    cursor = connection.execute(f"SELECT * FROM temp.old_{table} ORDER BY id")
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+def drop_old(connection: sqlite3.Connection, tables: Iterable[str]) -> None:
+    """Drop the temporary tables."""
+    for table in tables:
+        connection.execute(f"DROP TABLE IF EXISTS temp.old_{table}")
+
+
+def insert(connection: sqlite3.Connection, table: str, values: Row) -> None:
+    """Insert one row.
+
+    :raises Refused: a rule of the table forbids it.
+    """
+    names = ", ".join(values)
+    marks = ", ".join("?" * len(values))
+    try:
+        connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
+    except sqlite3.IntegrityError as error:
+        raise Refused(str(error)) from error
+
+
+# --- values ---
+
+
+def text(value: Any, name: str, default: str) -> str:
+    """Return a text."""
+    if value is None:
+        return default
+    if isinstance(value, bytes):
+        raise Refused(f"{name} is no text")
+    return str(value)
+
+
+def flag(value: Any, name: str, default: int = 0) -> int:
+    """Return 0 or 1."""
+    if value is None:
+        return default
+    if value in (0, 1) and not isinstance(value, str):
+        return int(value)
+    raise Refused(f"{name} is neither true nor false: {value!r:.40}")
+
+
+def whole(value: Any, name: str, default: int) -> int:
+    """Return a whole number."""
+    if value is None:
+        return default
+    if type(value) is int:
+        return value
+    raise Refused(f"{name} is no whole number: {value!r:.40}")
+
+
+def time(value: Any, name: str) -> str | None:
+    """Return a stored time of ours for a naive UTC text of theirs."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return to_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (TypeError, ValueError, InvalidArgument) as error:
+        raise Refused(f"{name} is no time: {value!r:.40}") from error
+
+
+def parsed(value: Any) -> Any:
+    """Return what a JSON text stands for; ``None`` for NULL, and for the four letters ``null``.
+
+    :raises Refused: it is no JSON.
+    """
+    if value is None:
+        return None
+    try:
+        return json.loads(value, parse_constant=_refuse_constant)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Refused(f"this is no JSON: {value!r:.40}") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def dumped(value: Any) -> str:
+    """Return JSON text as our tables keep it."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
