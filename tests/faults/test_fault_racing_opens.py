@@ -31,7 +31,8 @@ def race_round(root: Path, processes: int, projects: int) -> None:
     assert len(set(names)) == processes
     for number in range(projects):
         folder = root / f"p{number}" / ".peewee_conv"
-        assert os.listdir(folder) == ["assistant.db"]
+        # Two processes that close in the same moment may each leave the log to the other; no draft may stay.
+        assert set(os.listdir(folder)) <= {"assistant.db", "assistant.db-wal", "assistant.db-shm"}
         path = folder / "assistant.db"
         assert_migrated_once(path)
         assert [id for (id,) in rows(path, "SELECT id FROM conversations ORDER BY id")] == names
