@@ -10,10 +10,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from peewee_conv import Project, Schema
-from peewee_conv.models import assistant
+from peewee_conv import Project, Schema, feature_models, models
 
-SCHEMAS = (assistant,)
+SCHEMAS = (models.assistant, feature_models.features)
 
 HEAD = """\
 <!-- Written by docs/generate_schema.py: change the migrations, then run it. -->
@@ -31,7 +30,7 @@ Rules that hold for all tables:
 - **`user_version`** of a file is the number of its last migration. The table `schema_migration` lists the migrations by
   name.
 - **`application_id`** of a file is 0x70776376, which marks it as one of ours.
-- Pages are of 8 kB, so a file with no rows has about 400 kB.
+- Pages are of 8 kB, so a file without rows is not tiny: `assistant.db` has about 400 kB.
 """
 
 # Tables and views that no model stands for.
@@ -83,7 +82,7 @@ def render_schema(schema: Schema) -> str:
 
 def render() -> str:
     """Return the whole page."""
-    return "\n".join([HEAD, *(render_schema(schema) for schema in SCHEMAS)]) + "\n"
+    return "\n\n".join([HEAD.rstrip(), *(render_schema(schema) for schema in SCHEMAS)]) + "\n"
 
 
 if __name__ == "__main__":
