@@ -1,16 +1,87 @@
-"""The ``peewee-conv`` command."""
+"""The ``peewee-conv`` command: parse, run one command, and turn whatever happens into a sentence and a status."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
+
+from .console import Console
+
+OK, PROBLEM, USAGE, ERROR, INTERRUPTED, READER_GONE = 0, 1, 2, 3, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+    """Run the command line and return its exit status.
 
     :param argv: the arguments; ``None`` takes those of the process.
     """
-    parser = argparse.ArgumentParser(prog="peewee-conv")
-    parser.parse_args(argv)
-    return 0
+    console, args = Console(sys.stdout, sys.stderr), None
+    try:
+        args = _parse(argv)
+        if isinstance(args, int):
+            code, args = args, None
+        else:
+            console = Console(
+                sys.stdout, sys.stderr, as_json=getattr(args, "json", False), quiet=getattr(args, "quiet", False)
+            )
+            code = args.run(args, console)
+        console.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return READER_GONE
+    except KeyboardInterrupt:
+        console.error("interrupted")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a user sees a sentence, whatever it was
+        return _report(error, args, console)
+    return code
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
+    """Return the arguments, or a status where argparse has answered already."""
+    from .parser import build_parser
+
+    parser = build_parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else USAGE
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE
+    return args
+
+
+def _report(error: Exception, args: argparse.Namespace | None, console: Console) -> int:
+    """Print an error as one sentence, with its traceback where that is wanted, and return the status for it."""
+    from peewee_conv.errors import InvalidArgument, NotFound, PeeweeConvError
+
+    from .parser import is_debugging
+
+    if is_debugging(args):
+        import traceback
+
+        traceback.print_exception(error, file=console.stderr)
+    if isinstance(error, PeeweeConvError):
+        console.error(str(error))
+        return PROBLEM if isinstance(error, NotFound) else USAGE if isinstance(error, InvalidArgument) else ERROR
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        console.error(f"{where}{error.strerror or error}")
+        return ERROR
+    console.error(
+        f"this is a bug of peewee_conv ({type(error).__name__}: {error}); --debug shows where"
+    )
+    return ERROR
+
+
+def _silence_stdout() -> None:
+    """Give standard output a reader again, or Python would complain at its end about what it cannot flush."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass  # no real file behind it: a test, or an embedding program
