@@ -91,7 +91,8 @@ def json_object(argument: str, value: object) -> str:
 
 def optional_json_object(argument: str, value: object) -> str | None:
     """Return *value* as JSON text, or ``None`` where it is ``None`` or empty."""
-    return json_object(argument, value) if value else None
+    dumped = json_object(argument, value)
+    return None if dumped == "{}" else dumped
 
 
 def _dump(argument: str, value: dict[Any, Any]) -> str:

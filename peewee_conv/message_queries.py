@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, Final
 
 from . import search_index, statements, window
@@ -25,7 +26,16 @@ KEYS: Final = OPTIONAL_KEYS | {"role", "content"}
 NO_ASSISTANT: Final = ("no assistant",)
 NO_USER: Final = ("no user",)
 TAKEN: Final = ("taken",)
+NUMBER_TAKEN: Final = ("number taken",)
+NUMBERS_EXHAUSTED: Final = ("numbers exhausted",)
 
+_REFUSED = {
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: TAKEN,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: NUMBER_TAKEN,
+    sqlite3.SQLITE_CONSTRAINT_ROWID: NUMBER_TAKEN,
+    sqlite3.SQLITE_CONSTRAINT_CHECK: NUMBERS_EXHAUSTED,
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: NO_ASSISTANT,
+}
 _SEARCH_SECONDS = 5.0
 _SNIPPET_WORDS = 12
 _MAX_QUERY = 1000
@@ -49,9 +59,10 @@ def create(connection: sqlite3.Connection, row: Row) -> int | Row:
     try:
         return connection.execute(statements.CREATE, row).lastrowid or 0
     except sqlite3.IntegrityError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-            return TAKEN
-        return NO_ASSISTANT if _misses(connection, "assistants", row[2]) else NO_USER
+        refused = _REFUSED.get(error.sqlite_errorcode)
+        if refused is None:
+            raise
+        return NO_USER if refused is NO_ASSISTANT and not _misses(connection, "assistants", row[2]) else refused
 
 
 def _misses(connection: sqlite3.Connection, table: str, id: str | None) -> bool:
@@ -117,8 +128,7 @@ def _append_all(connection: sqlite3.Connection, sql: Statements, key: Key, new: 
         statements.INSERT_MESSAGE,
         [(number << 32 | at, number, at, *message) for at, message in enumerate(new, first)],
     )
-    base, conversation_id = number << 32, key[0]
-    return [(base | at, conversation_id, *message) for at, message in enumerate(new, first)]
+    return [(number << 32 | at, *message) for at, message in enumerate(new, first)]
 
 
 def _append_unless_stored(
@@ -141,13 +151,13 @@ def _append_unless_stored(
     appended = _append_all(connection, sql, key, missing)
     if appended is None:
         return None
-    stored.update((row[6], row) for row in appended if row[6] is not None)
-    rest = iter([row for row in appended if row[6] is None])
+    stored.update((row[5], row) for row in appended if row[5] is not None)
+    rest = iter([row for row in appended if row[5] is None])
     return [_same(stored[message[4]], message) if message[4] is not None else next(rest) for message in new]
 
 
 def _same(stored: Row, message: NewMessage) -> Row:
-    if (stored[2], stored[3]) != message[:2]:
+    if stored[1:3] != message[:2]:
         raise AlreadyExists("another message with external_id", message[4])
     return stored
 
@@ -164,6 +174,8 @@ def title_of(new: Iterable[NewMessage]) -> str | None:
 
 # --- windows ---
 
+_role = itemgetter(1)
+
 
 def newest_window(
     connection: sqlite3.Connection, sql: str, params: Row, max_tokens: int | None, count: Callable[[Row], int]
@@ -171,7 +183,7 @@ def newest_window(
     """Return the newest messages that fit, oldest first; rows that do not fit are not read."""
     cursor = connection.execute(sql, params)
     try:
-        return window.suffix(cursor, max_tokens, tokens=count, role=lambda row: row[2])
+        return window.suffix(cursor, max_tokens, tokens=count, role=_role)
     finally:
         cursor.close()
 
@@ -184,45 +196,22 @@ def pinned_window(
     max_tokens: int | None,
     pins: frozenset[str],
     count: Callable[[Row], int],
-) -> list[Row]:
-    """Return the pins and the newest of the other messages that fit, in the order of their sequences."""
-    found = rows(connection, sql.pinned, (*key, "instructions" in pins))
-    pinned = [row for row in found if not row[0] or row[2] in pins]
+) -> list[Row] | None:
+    """Return the pins and the newest of the other messages that fit, in the order of their sequences.
+
+    ``None`` where there is no conversation.
+    """
+    first, second = (role if role in pins else "" for role in ("system", "developer"))
+    found = rows(connection, sql.pinned, (*key, first, second, "instructions" in pins))
+    if not found:
+        return None
+    pinned = [row for row in found if row[3] is not None]
     if max_tokens is not None:
         max_tokens -= sum(map(count, pinned))
         if max_tokens < 0:
             return []
-    roles = pins & {"system", "developer"}
-    if len(roles) == 1:
-        newest = _newest_except(connection, sql, key, limit, roles, max_tokens, count)
-    else:
-        query = sql.newest_unpinned if roles else sql.newest
-        newest = newest_window(connection, query, (*key, limit), max_tokens, count)
+    newest = newest_window(connection, sql.newest_unpinned, (*key, first, second, limit), max_tokens, count)
     return sorted(pinned + newest)
-
-
-def _newest_except(
-    connection: sqlite3.Connection,
-    sql: Statements,
-    key: Key,
-    limit: int,
-    roles: frozenset[str],
-    max_tokens: int | None,
-    count: Callable[[Row], int],
-) -> list[Row]:
-    cursor = connection.execute(sql.newest, (*key, -1))
-
-    def others() -> Iterable[Row]:
-        left = limit
-        while left and (row := cursor.fetchone()) is not None:
-            if row[2] not in roles:
-                left -= 1
-                yield row
-
-    try:
-        return window.suffix(others(), max_tokens, tokens=count, role=lambda row: row[2])
-    finally:
-        cursor.close()
 
 
 # --- pruning ---

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -44,8 +45,7 @@ class Record(tuple[Any, ...]):
     @classmethod
     def all_of(cls, rows: Iterable[Iterable[Any]]) -> list[Self]:
         """Make a record of each row."""
-        new = tuple.__new__
-        return [new(cls, row) for row in rows]
+        return list(map(tuple.__new__, repeat(cls), rows))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values by name, ready for JSON: times as ISO 8601 text in UTC."""
@@ -149,8 +149,8 @@ class Message(Record):
         "sequence",
     )
 
-    id: int = _column(0)
-    conversation_id: str = _column(1)
+    conversation_id: str = _column(0)
+    id: int = _column(1)
     role: str = _column(2)
     content: str = _column(3)
     token_count: int | None = _column(4)
@@ -161,8 +161,14 @@ class Message(Record):
     @property
     def sequence(self) -> int:
         """The place in the conversation, from 1."""
-        key: int = self[0]
+        key: int = self[1]
         return key & 0xFFFFFFFF
+
+    @classmethod
+    def all_in(cls, conversation_id: str, rows: Iterable[tuple[Any, ...]]) -> list[Self]:
+        """Make a record of each row, given without the id of the conversation that they have in common."""
+        # All of it runs in C, and SQLite need not repeat the id for each row.
+        return cls.all_of(map((conversation_id,).__add__, rows))
 
 
 class SearchHit(Record):

@@ -12,7 +12,7 @@ CONVERSATION: Final = (
     "number, id, assistant_id, user_id, project_name, title, message_count, token_count, last_sequence,"
     " created_at, updated_at, metadata"
 )
-MESSAGE: Final = "id, ?1, role, content, token_count, metadata, external_id, created_at"
+MESSAGE: Final = "id, role, content, token_count, metadata, external_id, created_at"
 STORED_MESSAGE: Final = "id, conversation, sequence, role, content, token_count, metadata, external_id, created_at"
 PINNED: Final = "role IN ('system', 'developer')"  # the very text of idx_messages_pinned's WHERE
 
@@ -34,7 +34,9 @@ class Statements:
     def __init__(self, *, owned: bool) -> None:
         which = "id = ?1 AND user_id = ?2" if owned else "id = ?1 AND ?2 IS NULL"
         number = f"(SELECT number FROM conversations WHERE {which})"
-        in_conversation = f"id > {number} << 32 AND id < {number} + 1 << 32"
+        # Not "< number + 1 << 32": that is too much for 64 bits in the conversation of the highest number.
+        last = f"({number} << 32 | 4294967295)"
+        in_conversation = f"id > {number} << 32 AND id <= {last}"
         self.owned = owned
         self.find = f"SELECT {CONVERSATION} FROM conversations WHERE {which}"
         self.exists = f"SELECT 1 FROM conversations WHERE {which}"
@@ -55,21 +57,24 @@ class Statements:
         self.by_external_id = f"SELECT {MESSAGE} FROM messages WHERE conversation = {number} AND external_id = ?3"
         self.by_sequence = f"SELECT {MESSAGE} FROM messages WHERE id = {number} << 32 | ?3"
         self.after = (
-            f"SELECT {MESSAGE} FROM messages WHERE id > ({number} << 32 | ?3) AND id < {number} + 1 << 32"
-            " ORDER BY id LIMIT ?4"
+            f"SELECT {MESSAGE} FROM messages WHERE id > ({number} << 32 | ?3) AND id <= {last} ORDER BY id LIMIT ?4"
         )
         self.before = (
             f"SELECT {MESSAGE} FROM messages WHERE id > {number} << 32 AND id < ({number} << 32 | ?3)"
             " ORDER BY id DESC LIMIT ?4"
         )
         self.newest = f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} ORDER BY id DESC LIMIT ?3"
+        # Parameters 3 and 4 are the pinned roles, '' for none; 5 says whether the instructions are pinned.
         self.newest_unpinned = (
-            f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} AND NOT {PINNED} ORDER BY id DESC LIMIT ?3"
+            f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} AND role NOT IN (?3, ?4) ORDER BY id DESC LIMIT ?5"
         )
+        # The first row is there for every conversation, with or without instructions.
         self.pinned = (
-            "SELECT 0, ?1, 'system', instructions, NULL, NULL, NULL, assistants.updated_at"
-            f" FROM assistants WHERE ?3 AND id = (SELECT assistant_id FROM conversations WHERE {which})"
-            f" UNION ALL SELECT {MESSAGE} FROM messages WHERE conversation = {number} AND {PINNED} ORDER BY 1"
+            "SELECT 0, 'system', instructions, NULL, NULL, NULL, assistants.updated_at"
+            f" FROM (SELECT assistant_id FROM conversations WHERE {which})"
+            " LEFT JOIN assistants ON ?5 AND assistants.id = assistant_id"
+            f" UNION ALL SELECT {MESSAGE} FROM messages"
+            f" WHERE conversation = {number} AND role IN (?3, ?4) AND {PINNED}"
         )
 
 
@@ -96,7 +101,7 @@ def search(index: str, filters: tuple[str, ...]) -> str:
     """
     where = "".join(f" AND {condition}" for condition in filters)
     return (
-        "SELECT messages.id, conversations.id, role, messages.content, messages.token_count, messages.metadata,"
+        "SELECT conversations.id, messages.id, role, messages.content, messages.token_count, messages.metadata,"
         " external_id, messages.created_at, title,"
         f" snippet({index}, 0, ?, ?, ?, ?), -rank"
         f" FROM {index} CROSS JOIN messages ON messages.id = {index}.rowid"

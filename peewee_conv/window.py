@@ -32,15 +32,18 @@ def suffix(
     Rows are taken from the newest on until one does not fit; what is older is not even read. A tool's result without
     the call before it would be refused by every provider, so the window never begins with one: both or neither.
     """
-    kept: list[Row] = []
-    room = max_tokens
-    for row in newest_first:
-        if room is not None:
-            room -= tokens(row)
-            if room < 0:
-                break
-        kept.append(row)
+    kept = list(newest_first) if max_tokens is None else _fitting(newest_first, max_tokens, tokens)
     while kept and role(kept[-1]) == "tool":
         kept.pop()
     kept.reverse()
+    return kept
+
+
+def _fitting(rows: Iterable[Row], room: int, tokens: Callable[[Row], int]) -> list[Row]:
+    kept = []
+    for row in rows:
+        room -= tokens(row)
+        if room < 0:
+            break
+        kept.append(row)
     return kept

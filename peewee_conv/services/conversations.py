@@ -189,12 +189,12 @@ class Conversations:
         :raises InvalidContent: the content cannot be stored.
         :raises AlreadyExists: another message of the conversation has that *external_id*.
         """
-        new = self._checked(role, content, token_count, metadata, external_id, created_at)
+        new = self._checked(self._now(), role, content, token_count, metadata, external_id, created_at)
         params = (conversation_id, self._owner, *new)
         key = self._handle.write_statement(message_queries.append, self._sql.append, params)
         if key is None:
             return self._explain(conversation_id, new)
-        return Message.of((key, conversation_id, *new))
+        return Message.of((conversation_id, key, *new))
 
     def add_messages(self, conversation_id: str, messages: Iterable[Mapping[str, Any]]) -> builtins.list[Message]:
         """Append messages in their order, all or none, and return them.
@@ -204,12 +204,13 @@ class Conversations:
         :raises ConversationNotFound: there is none of that id.
         :raises InvalidArgument: a message is not allowed; the text names its place.
         """
-        checked = [self._checked_mapping(place, message) for place, message in enumerate(messages)]
+        now = self._now()
+        checked = [self._checked_mapping(now, place, message) for place, message in enumerate(messages)]
         key = self._key(conversation_id)
         rows = self._handle.write(message_queries.append_many, self._sql, key, checked)
         if rows is None:
             raise ConversationNotFound(conversation_id)
-        return Message.all_of(rows)
+        return Message.all_in(conversation_id, rows)
 
     def messages(
         self, conversation_id: str, *, limit: int = 100, after: int | None = None, before: int | None = None
@@ -227,7 +228,7 @@ class Conversations:
         sql, sequence = (self._sql.after, after or 0) if before is None else (self._sql.before, before)
         arguments.whole("after" if before is None else "before", sequence, 0, 2**32 - 1)
         rows = self._rows(conversation_id, sql, sequence, limit)
-        return Message.all_of(rows if before is None else reversed(rows))
+        return Message.all_in(conversation_id, rows if before is None else reversed(rows))
 
     def iterate(self, conversation_id: str, *, batch: int = 500) -> Iterator[Message]:
         """Yield all messages in their order, in batches: no lock and no connection is held between them.
@@ -243,7 +244,7 @@ class Conversations:
             if len(page) < batch:
                 return
             params = (*self._key(conversation_id), page[-1].sequence, batch)
-            page = Message.all_of(self._handle.read(message_queries.rows, self._sql.after, params))
+            page = Message.all_in(conversation_id, self._handle.read(message_queries.rows, self._sql.after, params))
 
     def context(
         self,
@@ -282,7 +283,7 @@ class Conversations:
             )
         else:
             read = self._handle.read(message_queries.newest_window, self._sql.newest, (*key, limit), max_tokens, count)
-        return Message.all_of(read or self._none_or_missing(conversation_id))
+        return Message.all_in(conversation_id, read or self._none_or_missing(conversation_id))
 
     def prune(self, conversation_id: str, keep: int) -> int:
         """Delete all but the newest *keep* messages; return how many went.
@@ -377,12 +378,13 @@ class Conversations:
 
     def _checked(
         self,
+        now: str,
         role: str,
         content: str,
-        token_count: int | None,
-        metadata: Mapping[str, Any] | None,
-        external_id: str | None,
-        created_at: datetime | None,
+        token_count: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        external_id: str | None = None,
+        created_at: datetime | None = None,
     ) -> NewMessage:
         content = arguments.content(content, self._settings.max_content_bytes)
         if token_count is None and self._settings.count_tokens is not None:
@@ -390,29 +392,20 @@ class Conversations:
         return (
             arguments.role(role),
             content,
-            arguments.token_count(token_count),
-            arguments.optional_json_object("metadata", metadata),
+            None if token_count is None else arguments.token_count(token_count),
+            None if metadata is None else arguments.optional_json_object("metadata", metadata),
             None if external_id is None else check_id("external_id", external_id),
-            arguments.moment("created_at", created_at, self._now()),
+            now if created_at is None else arguments.moment("created_at", created_at, now),
         )
 
-    def _checked_mapping(self, place: int, message: Mapping[str, Any]) -> NewMessage:
-        if not isinstance(message, Mapping):
+    def _checked_mapping(self, now: str, place: int, message: Mapping[str, Any]) -> NewMessage:
+        if not isinstance(message, (dict, Mapping)):
             raise InvalidArgument(f"messages[{place}]", message, "a mapping with 'role' and 'content'")
-        unknown = message.keys() - message_queries.KEYS
-        if unknown or "role" not in message or "content" not in message:
+        if "role" not in message or "content" not in message or not message.keys() <= message_queries.KEYS:
             allowed = "keys role and content and, if wanted, " + ", ".join(sorted(message_queries.OPTIONAL_KEYS))
             raise InvalidArgument(f"messages[{place}]", sorted(map(str, message)), allowed)
-        get = message.get
         try:
-            return self._checked(
-                message["role"],
-                message["content"],
-                get("token_count"),
-                get("metadata"),
-                get("external_id"),
-                get("created_at"),
-            )
+            return self._checked(now, **message)
         except InvalidArgument as error:
             error.args = (f"messages[{place}]: {error.args[0]}",)
             raise
@@ -423,9 +416,9 @@ class Conversations:
         stored = self._handle.read(message_queries.one, self._sql.by_external_id, (*key, new[4]))
         if stored is None:
             raise ConversationNotFound(conversation_id)
-        if (stored[2], stored[3]) != new[:2]:
+        if stored[1:3] != new[:2]:
             raise AlreadyExists("another message with external_id", new[4])
-        return Message.of(stored)
+        return Message.of((conversation_id, *stored))
 
     def _raise_refused(self, outcome: Any, id: Any, assistant_id: Any, user_id: Any) -> None:
         if outcome == message_queries.NO_ASSISTANT:
@@ -446,5 +439,5 @@ def _check_pins(pin: str | Collection[str]) -> frozenset[str]:
 def _counter(count_tokens: Callable[[str], int] | None) -> Callable[[Any], int]:
     """Return what counts the tokens of a row: its stored count, or the caller's callable."""
     if count_tokens is not None:
-        return lambda row: count_tokens(row[3])
-    return lambda row: window.estimate_tokens(row[3]) if row[4] is None else row[4]
+        return lambda row: count_tokens(row[2])
+    return lambda row: window.estimate_tokens(row[2]) if row[3] is None else row[3]
