@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tickets import Tickets, make_tickets
 
 from peewee_conv import Project
 from peewee_conv.clock import to_text
@@ -60,6 +61,12 @@ def make_project(tmp_path: Path) -> Iterator[Callable[..., Project]]:
 @pytest.fixture
 def project(make_project: Callable[..., Project]) -> Project:
     return make_project()
+
+
+@pytest.fixture
+def tickets(tmp_path: Path) -> Tickets:
+    """A schema of a user's own, with the models ``Ticket`` and ``Comment``."""
+    return make_tickets(tmp_path / "migrations")
 
 
 @pytest.fixture(autouse=True)

@@ -26,9 +26,21 @@ class Template(SqliteDatabase):
     def __init__(self) -> None:
         super().__init__(None, autoconnect=False)
 
+    @property
+    def _state(self) -> NoReturn:
+        raise ProjectNotBound()
+
+    @_state.setter
+    def _state(self, value: object) -> None:
+        """Ignore the per-thread state that Peewee's constructor offers."""
+
     def is_closed(self) -> bool:
         """Always: there is nothing to open."""
         return True
+
+    def close(self) -> bool:
+        """Do nothing."""
+        return False
 
     def connect(self, reuse_if_open: bool = False) -> NoReturn:
         """Refuse."""
@@ -68,8 +80,19 @@ class ProjectProxy(DatabaseProxy):
 
     @property
     def Model(self) -> NoReturn:
-        """Refuse: falling through to the target would give a base class of one project's database."""
-        raise AttributeError("use the Model of the Schema")
+        """Refuse: falling through to the target would give a base class of one project's database.
+
+        Not with an ``AttributeError``, which would fall through all the same.
+        """
+        raise TypeError("use the Model of the Schema")
+
+    def __deepcopy__(self, memo: object) -> ProjectProxy:
+        """Return this very proxy: a copied query must not stay with the project of the moment."""
+        return self
+
+    def manual_commit(self) -> NoReturn:  # type: ignore[override]
+        """Refuse: only ``atomic()`` waits for its turn and gives it on."""
+        raise TypeError("a transaction of a project is made by atomic()")
 
     def atomic(self, *args: Any, **kwargs: Any) -> Transaction:  # type: ignore[override]
         """Return a transaction on the project that is current when the block is entered."""
