@@ -114,6 +114,8 @@ class Cache:
         """Return the database of *schema* in the project, unopened if it was not open."""
         key = (binding.root, schema.name)
         with self._lock:
+            if binding.is_disposed:  # since the caller looked
+                raise ProjectDisposed(binding.root)
             database = self._databases.get(key)
             if database is not None and database.schema is not schema and not self.discard(database, "evicted"):
                 raise InvalidArgument("schema", schema.name, "one Schema object per name: another one is in use")
@@ -172,12 +174,13 @@ class Cache:
         """Whether somebody waits for a connection to be closed."""
         return self._waiting > 0
 
-    def open_connection(self, open_: Callable[[], Connection]) -> Connection:
+    def open_connection(self, open_: Callable[[], Connection], timeout: float) -> Connection:
         """Open a connection when there is room for one more.
 
-        :raises LimitReached: every connection stayed on loan for 30 seconds.
+        :param timeout: seconds to wait for room.
+        :raises LimitReached: every connection stayed on loan for that long.
         """
-        self._make_room(time.monotonic() + 30.0)
+        self._make_room(time.monotonic() + timeout)
         try:
             return open_()
         except BaseException:

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DatabaseGone, DatabaseIOError, ProjectDisposed
+from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError, ProjectDisposed
 from . import fork
 from .faults import translate
 
@@ -52,7 +52,7 @@ class Lease:
         self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
         self.has_cursors = False
         self._released = False
-        _thread.sentinel.leases.add(self)
+        this_thread.sentinel.leases.add(self)
 
     # --- use ---
 
@@ -69,10 +69,16 @@ class Lease:
     def cursor(self) -> sqlite3.Cursor:
         """Return a cursor for Peewee; it is closed with the lease, so that no open SELECT keeps a snapshot."""
         self.check()
+        self.check_task()
         cursor = self.conn.cursor()
         self._cursors.add(cursor)
         self.has_cursors = True
         return cursor
+
+    def check_task(self) -> None:
+        """Raise if another task of this thread has a transaction open here: it must not be joined."""
+        if self.transactions and self.task is not current_task():
+            raise DatabaseBusy(self.database.path, "another task of this thread holds a transaction in this scope")
 
     @property
     def is_aside(self) -> bool:
@@ -87,22 +93,24 @@ class Lease:
 
     # --- the outermost transaction ---
 
-    def begin(self) -> None:
-        """Wait for the turn to write and take the lock of the file."""
+    def begin(self, transaction: object) -> None:
+        """Wait for the turn to write, take the lock of the file, and note *transaction* as the outermost."""
         self.check()
         try:
             self.database.writer.acquire(self)
             self.conn.execute("BEGIN IMMEDIATE")
+            self.task = current_task()
+            self.transactions.append(transaction)
         except BaseException as error:
-            self.database.writer.release(self)
+            self._end()  # an interrupt may come when the lock is taken already
             if isinstance(error, sqlite3.Error):
                 raise translate(error, self.database.path) from error
             raise
-        self.task = current_task()
 
     def commit(self) -> None:
         """Commit, give the turn on, and raise if the file is not at its path any more."""
         try:
+            self.check()
             if not self.conn.in_transaction:
                 raise DatabaseIOError(self.database.path, "SQLite gave up this transaction, nothing was written")
             self.conn.execute("COMMIT")
@@ -117,6 +125,8 @@ class Lease:
         self._end()
 
     def _end(self) -> None:
+        if self.pid != os.getpid():
+            return  # the transaction is the parent's, and so is the lock
         try:
             # On a full disk SQLite has rolled back by itself; a second ROLLBACK would hide the cause.
             if self.conn.in_transaction:
@@ -132,7 +142,7 @@ class Lease:
         if self._released:
             return
         self._released = True
-        _thread.sentinel.leases.discard(self)
+        this_thread.sentinel.leases.discard(self)
         if self.pid != os.getpid():
             # SQLite forbids even closing an inherited handle. Threads that a fork left behind come here before any
             # fork hook has run.
@@ -140,7 +150,7 @@ class Lease:
             return
         for cursor in list(self._cursors):
             cursor.close()
-        if self.transactions:
+        if self.transactions or self.conn.in_transaction:
             self.transactions.clear()
             self._end()
         self.database.checkin(self.conn)
@@ -173,9 +183,11 @@ class _Sentinel:
 class _Thread(threading.local):
     def __init__(self) -> None:
         self.sentinel = _Sentinel()
+        #: Stands for this thread alone: the system gives the number of a dead thread to a new one.
+        self.token = object()
 
 
-_thread = _Thread()
+this_thread = _Thread()
 
 
 def current_task() -> object:

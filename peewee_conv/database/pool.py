@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from peewee import SqliteDatabase
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _ticks = itertools.count(1)
 _READS = ("SELECT", "PRAGMA", "EXPLAI", "VALUES")
+_WRITES = re.compile(r"\b(insert|update|delete|replace)\b", re.IGNORECASE)
 
 
 class Ended(Exception):
@@ -112,8 +114,7 @@ class ProjectDatabase(SqliteDatabase):
             self._cache.discard(self, "evicted")
 
     def _connect_more(self) -> Connection:
-        with self._opening:
-            connection = self._cache.open_connection(self._open)
+        connection = self._cache.open_connection(self._open, self.settings.busy_timeout_ms / 1000)
         self.connections.add(connection)
         if not self._is_at_path(connection):
             self.close_connection(connection)
@@ -161,7 +162,8 @@ class ProjectDatabase(SqliteDatabase):
     def _open(self) -> Connection:
         """Open one more connection; the first one makes or upgrades the file."""
         try:
-            return self._open_checked()
+            with self._opening:
+                return self._open_checked()
         except (sqlite3.Error, OSError) as error:
             raise translate(error, self.path) from error
 
@@ -265,13 +267,15 @@ class ProjectDatabase(SqliteDatabase):
     def execute_sql(self, sql: str, params: Any = None) -> sqlite3.Cursor:
         """Run one statement of plain Peewee; one that writes waits for its turn like everybody else."""
         cursor: sqlite3.Cursor
-        if self._state.transactions or sql.lstrip()[:6].upper() in _READS:
+        lease = self._state
+        if lease.transactions or _only_reads(sql):
             cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
             return cursor
         turn = object()
         try:
             self.writer.acquire(turn)
             cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+            self.check_identity(lease.conn)
             return cursor
         finally:
             self.writer.release(turn)
@@ -285,3 +289,15 @@ class ProjectDatabase(SqliteDatabase):
     def savepoint(self) -> Transaction:  # type: ignore[override]
         """Return a savepoint inside the open transaction."""
         return Transaction(lambda: self._state)
+
+    def begin(self, *args: Any) -> NoReturn:
+        """Refuse: only ``atomic()`` waits for its turn and gives it on."""
+        raise TypeError("a transaction of a project is made by atomic(), and ended by leaving its block")
+
+    commit = rollback = manual_commit = begin  # type: ignore[assignment]
+
+
+def _only_reads(sql: str) -> bool:
+    """Say whether a statement surely writes nothing: reading waits for no writer."""
+    verb = sql.lstrip()[:6].upper()
+    return verb in _READS or (verb.startswith("WITH") and not _WRITES.search(sql))

@@ -7,12 +7,11 @@ project (services still work there: they borrow a connection for each call).
 
 from __future__ import annotations
 
-import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ..errors import DatabaseBusy, DatabaseGone, ProjectNotBound
-from .lease import Lease
+from .lease import Lease, this_thread
 
 if TYPE_CHECKING:
     from .cache import Binding
@@ -29,14 +28,21 @@ class Scope:
 
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
-        self.thread = threading.get_ident()
-        self.parent = current_scope()
-        outer = self.parent and self.parent.find(binding)
-        self._owns_leases = outer is None
-        self.leases: dict[Schema, Lease] = {} if outer is None else outer.leases
-        self.is_closed = False
+        self.thread: object = None
+        self.parent: Scope | None = None
+        self._owns_leases = True
+        self.leases: dict[Schema, Lease] = {}
+        self.is_closed = True
 
     def __enter__(self) -> Scope:
+        if not self.is_closed:
+            raise ProjectNotBound("a scope that is open is not entered again, make another one")
+        self.thread = this_thread.token
+        self.parent = current_scope()
+        outer = self.parent and self.parent.find(self.binding)
+        self._owns_leases = outer is None
+        self.leases = {} if outer is None else outer.leases
+        self.is_closed = False
         _current.set(self)
         return self
 
@@ -55,9 +61,9 @@ class Scope:
     def find(self, binding: Binding) -> Scope | None:
         """Return the innermost open scope of that project which this thread opened."""
         scope: Scope | None = self
-        thread = threading.get_ident()
+        thread = this_thread.token
         while scope is not None:
-            if scope.binding is binding and scope.thread == thread and not scope.is_closed:
+            if scope.binding is binding and scope.thread is thread and not scope.is_closed:
                 return scope
             scope = scope.parent
         return None
@@ -110,17 +116,20 @@ class Scope:
 def bound_scope() -> Scope | None:
     """Return the scope that models resolve to: the innermost, if it is open and this thread's own."""
     scope = current_scope()
-    if scope is None or scope.is_closed or scope.thread != threading.get_ident():
+    if scope is None or scope.is_closed or scope.thread is not this_thread.token:
         return None
     return scope
 
 
 def leave(binding: Binding) -> None:
     """Leave the innermost open scope of that project: the exit of ``with project:``."""
-    scope = current_scope()
+    inner = scope = current_scope()
     while scope is not None and (scope.binding is not binding or scope.is_closed):
         scope = scope.parent  # a suspended generator may have left an inner scope of its own here
     if scope is None:
         raise ProjectNotBound("this scope was left in another context than it was entered")
+    while inner is not scope and inner is not None:
+        inner.close()
+        inner = inner.parent
     _current.set(scope.parent)
     scope.close()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from ..errors import ProjectNotBound
 from .faults import translate
 from .lease import Lease
 
@@ -44,12 +45,13 @@ class Transaction:
         lease = self._resolve()
         if lease.transactions:
             lease.check()
+            lease.check_task()
             self._savepoint = f"level_{len(lease.transactions)}"
             self._execute(lease, f"SAVEPOINT {self._savepoint}")
+            lease.transactions.append(self)
         else:
             self._savepoint = None
-            lease.begin()
-        lease.transactions.append(self)
+            lease.begin(self)
         self._lease = lease
         return self
 
@@ -58,7 +60,9 @@ class Transaction:
     ) -> None:
         lease, self._lease = self._lease, None
         if lease is None or self not in lease.transactions:
-            return  # the scope or the thread ended before the block: everything is rolled back already
+            if exc_type is None:  # rolled back with its scope: that must not pass for success
+                raise ProjectNotBound("this transaction was ended before its block was left")
+            return
         del lease.transactions[lease.transactions.index(self) :]
         if self._savepoint is not None:
             self._leave_savepoint(lease, self._savepoint, failed=exc_type is not None)
@@ -66,10 +70,7 @@ class Transaction:
             lease.commit_callbacks.clear()
             lease.rollback()
         else:
-            callbacks, lease.commit_callbacks = lease.commit_callbacks, []
-            lease.commit()
-            for callback in callbacks:
-                callback()
+            _commit(lease)
 
     def _leave_savepoint(self, lease: Lease, name: str, *, failed: bool) -> None:
         if not lease.conn.in_transaction:
@@ -93,10 +94,9 @@ class Transaction:
             self._execute(lease, f"RELEASE {self._savepoint}")
             self._execute(lease, f"SAVEPOINT {self._savepoint}")
         else:
-            lease.commit()
             lease.transactions.clear()
-            lease.begin()
-            lease.transactions.append(self)
+            _commit(lease)
+            self._go_on(lease, begin)
 
     def rollback(self, begin: bool = True) -> None:
         """Take back what was done so far; the block goes on in a new transaction."""
@@ -104,12 +104,25 @@ class Transaction:
         if self._savepoint is not None:
             self._execute(lease, f"ROLLBACK TO {self._savepoint}")
         else:
-            lease.rollback()
             lease.transactions.clear()
-            lease.begin()
-            lease.transactions.append(self)
+            lease.commit_callbacks.clear()
+            lease.rollback()
+            self._go_on(lease, begin)
+
+    def _go_on(self, lease: Lease, begin: bool) -> None:
+        if begin:
+            lease.begin(self)
+        else:
+            self._lease = None
 
     def _inside(self) -> Lease:
         if self._lease is None:
             raise RuntimeError("this transaction is not open: use it inside its 'with' block")
         return self._lease
+
+
+def _commit(lease: Lease) -> None:
+    callbacks, lease.commit_callbacks = lease.commit_callbacks, []
+    lease.commit()
+    for callback in callbacks:
+        callback()
