@@ -205,7 +205,7 @@ def pinned_window(
     found = rows(connection, sql.pinned, (*key, first, second, "instructions" in pins))
     if not found:
         return None
-    pinned = [row for row in found if row[3] is not None]
+    pinned = [row for row in found if row[2] is not None]
     if max_tokens is not None:
         max_tokens -= sum(map(count, pinned))
         if max_tokens < 0:
