@@ -109,7 +109,7 @@ def store(projects: Mapping[str, Project], talks: Iterable[Talk]) -> Stored:
     def store_one(talk: Talk) -> list[float]:
         conversations = projects[talk.desk].conversations
         conversations.create(id=talk.id, assistant_id=assistants[talk.desk].id, metadata=talk.metadata)
-        return [_timed(lambda: conversations.add_message(talk.id, **message)) for message in talk.messages]  # noqa: B023
+        return [_timed(conversations.add_message, talk.id, said["role"], said["content"]) for said in talk.messages]
 
     # One of each desk in turn, so that neighbours in the queue belong to different projects.
     ordered = [talk for pair in zip(*_by_desk(talks).values(), strict=True) for talk in pair]
@@ -126,9 +126,9 @@ def _by_desk(talks: Iterable[Talk]) -> dict[str, list[Talk]]:
     return found
 
 
-def _timed(work: Callable[[], object]) -> float:
+def _timed(work: Callable[..., object], *args: object) -> float:
     started = time.perf_counter()
-    work()
+    work(*args)
     return time.perf_counter() - started
 
 
@@ -188,7 +188,7 @@ def measure(root: str) -> Measured:
     try:
         rates = [_measure_appends(project, threads) for threads in MEASURED_THREADS]
         newest = project.conversations.list(limit=1)[0].id
-        window = statistics.median(_timed(lambda: project.conversations.context(newest)) for _ in range(200))
+        window = statistics.median(_timed(project.conversations.context, newest) for _ in range(200))
     finally:
         project.dispose()
     return Measured(rates, window, _measure_open(f"{root}/measured"), _measure_create(root))
@@ -201,7 +201,7 @@ def _measure_appends(project: Project, threads: int) -> Rate:
     def append(conversation_id: str) -> list[float]:
         taken = []
         while time.perf_counter() < started + _SECONDS:
-            taken.append(_timed(lambda: project.conversations.add_message(conversation_id, "user", _CONTENT)))
+            taken.append(_timed(project.conversations.add_message, conversation_id, "user", _CONTENT))
         return taken
 
     with ThreadPoolExecutor(threads) as pool:

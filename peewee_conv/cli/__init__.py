@@ -17,15 +17,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: the arguments; ``None`` takes those of the process.
     """
-    console, args = Console(sys.stdout, sys.stderr), None
+    console = Console(sys.stdout, sys.stderr)
     try:
         args = _parse(argv)
         if isinstance(args, int):
-            code, args = args, None
+            code = args
         else:
-            console = Console(
-                sys.stdout, sys.stderr, as_json=getattr(args, "json", False), quiet=getattr(args, "quiet", False)
-            )
+            console = Console(sys.stdout, sys.stderr, as_json=_is_on(args, "json"), quiet=_is_on(args, "quiet"))
+            console.debug = console.debug or _is_on(args, "debug")
             code = args.run(args, console)
         console.flush()
     except BrokenPipeError:
@@ -35,8 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error("interrupted")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last line of defence: a user sees a sentence, whatever it was
-        return _report(error, args, console)
+        return _report(error, console)
     return code
+
+
+def _is_on(args: argparse.Namespace, name: str) -> bool:
+    return getattr(args, name, False)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
@@ -54,13 +57,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
     return args
 
 
-def _report(error: Exception, args: argparse.Namespace | None, console: Console) -> int:
+def _report(error: Exception, console: Console) -> int:
     """Print an error as one sentence, with its traceback where that is wanted, and return the status for it."""
     from peewee_conv.errors import InvalidArgument, NotFound, PeeweeConvError
 
-    from .parser import is_debugging
-
-    if is_debugging(args):
+    if console.debug:
         import traceback
 
         traceback.print_exception(error, file=console.stderr)
@@ -71,9 +72,7 @@ def _report(error: Exception, args: argparse.Namespace | None, console: Console)
         where = f"{error.filename}: " if error.filename else ""
         console.error(f"{where}{error.strerror or error}")
         return ERROR
-    console.error(
-        f"this is a bug of peewee_conv ({type(error).__name__}: {error}); --debug shows where"
-    )
+    console.error(f"this is a bug of peewee_conv ({type(error).__name__}: {error}); --debug shows where")
     return ERROR
 
 

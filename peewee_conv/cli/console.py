@@ -38,13 +38,13 @@ class Console:
 
     :param as_json: the answer is one JSON document; :meth:`say` keeps still.
     :param quiet: :meth:`say` keeps still.
+    :ivar debug: an error comes with its traceback.
     """
 
-    def __init__(
-        self, stdout: TextIO, stderr: TextIO, *, as_json: bool = False, quiet: bool = False
-    ) -> None:
+    def __init__(self, stdout: TextIO, stderr: TextIO, *, as_json: bool = False, quiet: bool = False) -> None:
         self.stdout, self.stderr = stdout, stderr
         self.as_json, self.quiet = as_json, quiet
+        self.debug = os.environ.get("PEEWEE_CONV_DEBUG", "") not in ("", "0")
         self.is_terminal = _is_terminal(stdout)
         self._colours = self.is_terminal and _wants_colours()
 
@@ -86,7 +86,9 @@ class Console:
             self.line(indent + line)
 
     def _table_lines(self, columns: Sequence[Column], texts: list[list[str]], indent: str) -> Iterable[str]:
-        widths = [max(cells(cell) for cell in cell_of) for cell_of in zip(*([c.title for c in columns], *texts), strict=True)]
+        widths = [
+            max(cells(cell) for cell in cell_of) for cell_of in zip(*([c.title for c in columns], *texts), strict=True)
+        ]
         kept = list(range(len(columns)))
         if self.width is not None:
             _fit(columns, widths, kept, self.width - len(indent) - 1)

@@ -177,9 +177,9 @@ def _add_search(commands: Commands) -> None:
         summary="find messages by their words, the best match first",
         usage="WORD... [--role ROLE] [--since TIME] [options]",
         details=(
-            "All words must occur, whatever their case and accents; \"a phrase\" in quotes, OR, -exclude and\n"
-            "prefix* work as in a search engine: put such a query between single quotes. The status is 1 where\n"
-            "nothing is found."
+            'All words must occur, whatever their case and accents; "a phrase" in quotes, OR, -exclude and'
+            " prefix* work as in a search engine: put such a query between single quotes. The status is 1 where"
+            " nothing is found."
         ),
         examples=(
             "peewee-conv search brake pads",
@@ -188,7 +188,7 @@ def _add_search(commands: Commands) -> None:
         ),
     )
     parser.add_argument("words", metavar="WORD", nargs="+", help="what to look for")
-    parser.add_argument("--conversation", metavar="CONVERSATION", help="only in this one, by id or number")
+    parser.add_argument("--conversation", metavar="ID", help="only in this conversation, by id or number")
     parser.add_argument("--role", choices=ROLES, metavar="ROLE", help="only messages of: " + ", ".join(ROLES))
     parser.add_argument("--since", metavar="TIME", type=moment, help="only from this time on, such as 2026-03-01")
     parser.add_argument("--until", metavar="TIME", type=moment, help="only before this time; UTC unless it says so")
@@ -255,7 +255,7 @@ def _add_context(commands: Commands) -> None:
         summary="show what a model would see: the newest messages that fit, oldest first",
         usage="CONVERSATION [--max-messages N] [--max-tokens N] [--pin WHAT] [options]",
         details=(
-            "Tokens are the stored counts;\nwhere there is none, one for each four characters. The status is 1 where"
+            "Tokens are the stored counts; where there is none, one for each four characters. The status is 1 where"
             " nothing fits."
         ),
         examples=(

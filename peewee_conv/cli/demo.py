@@ -36,8 +36,8 @@ def add_commands(commands: Commands) -> None:
         summary="store, list, search and window sample conversations, and check the result",
         usage="[--keep DIR] [options]",
         details=(
-            "Imports 40\nbundled conversations into two projects from several threads at once, shows them, verifies that"
-            " nothing is\nlost and nothing crosses, and measures a little. It takes a few seconds and needs nothing."
+            "Imports 40 bundled conversations into two projects from several threads at once, shows them, verifies"
+            " that nothing is lost and nothing crosses, and measures a little. It takes a few seconds."
         ),
         examples=("peewee-conv demo", "peewee-conv demo --keep playground"),
     )
@@ -144,14 +144,15 @@ def _show_reading(projects: Mapping[str, Project], console: Console) -> None:
 
 def _show_window(projects: Mapping[str, Project], console: Console) -> None:
     desk, shown = _WINDOW
-    console.line(console.style("What a model would see: the newest messages that fit, instructions pinned", "bold", "blue"))
+    console.line(
+        console.style("What a model would see: the newest messages that fit, instructions pinned", "bold", "blue")
+    )
     console.line()
     _command(
-        console, f"peewee-conv context {shown} --project {desk} --max-tokens {_WINDOW_TOKENS} --pin instructions --pin system"
+        console,
+        f"peewee-conv context {shown} --project {desk} --max-tokens {_WINDOW_TOKENS} --pin instructions --pin system",
     )
-    window = projects[desk].conversations.context(
-        shown, max_tokens=_WINDOW_TOKENS, pin=("instructions", "system")
-    )
+    window = projects[desk].conversations.context(shown, max_tokens=_WINDOW_TOKENS, pin=("instructions", "system"))
     for message in window:
         conversations.print_message(console, message, _INDENT)
     console.line(f"{_INDENT}{conversations.describe_window(window, projects[desk].conversations.get(shown))}")

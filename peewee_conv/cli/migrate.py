@@ -24,9 +24,7 @@ def add_commands(commands: Commands) -> None:
         _status,
         summary="show the schema version of a project, or change it by hand",
         usage="[status | up | down [--to N]] [--schema NAME] [options]",
-        details=(
-            "Ordinary\nuse needs none of this: opening a project upgrades its files."
-        ),
+        details="Ordinary use needs none of this: opening a project upgrades its files.",
         examples=(
             "peewee-conv migrate status --project projects/aurora",
             "peewee-conv migrate down --to 1 --yes",
@@ -36,7 +34,9 @@ def add_commands(commands: Commands) -> None:
     _add_schema(parser)
     actions = Commands(parser, dest="action", title="actions")
     _add_schema(
-        actions.add("status", _status, summary="list the upgrade scripts and which of them the file has", usage="[options]")
+        actions.add(
+            "status", _status, summary="list the upgrade scripts and which of them the file has", usage="[options]"
+        )
     )
     _add_schema(actions.add("up", _up, summary="apply every script that is pending", usage="[options]"))
     _add_down(actions)
@@ -49,8 +49,8 @@ def _add_down(actions: Commands) -> None:
         summary="take the file back to an older schema version, for an older release",
         usage="[--to N] [--yes] [options]",
         details=(
-            "This may delete\ndata, so a file that holds any needs --yes, and a copy of it is kept beside it. Nobody"
-            " else may have the\nproject open. The next open with this release upgrades the file again."
+            "This may delete data, so a file that holds any needs --yes, and a copy of it is kept beside it. Nobody"
+            " else may have the project open. The next open with this release upgrades the file again."
         ),
     )
     parser.add_argument("--to", metavar="N", type=whole_number, help="the version to return to (one less than now)")
@@ -75,7 +75,9 @@ def _schema(args: argparse.Namespace) -> Schema:
     if folder is not None:
         return Schema(name, migrations=folder)
     if name not in BUNDLED:
-        raise InvalidArgument("--schema", name, f"{' or '.join(BUNDLED)}, or --migrations with the folder of its scripts")
+        raise InvalidArgument(
+            "--schema", name, f"{' or '.join(BUNDLED)}, or --migrations with the folder of its scripts"
+        )
     found: Schema = getattr(schemas, name)
     return found
 

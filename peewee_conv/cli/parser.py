@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import shutil
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeAlias
@@ -16,9 +16,9 @@ Run: TypeAlias = Callable[[argparse.Namespace, Console], int]
 
 _DESCRIPTION = "Conversations of LLM applications in per-project SQLite databases."
 _EPILOG = """\
-A project is a directory; its files are in the folder .peewee_conv there. It is found by --project, else by the
-environment variable PEEWEE_CONV_PROJECT, else it is the current directory. A CONVERSATION is its id, or its number
-in the list.
+A project is a directory; its files are in the folder .peewee_conv there. It is
+named by --project, else by PEEWEE_CONV_PROJECT, else it is the current one.
+A CONVERSATION is named by its id, or by its number in the list.
 
 exit status:
   0    it worked
@@ -41,14 +41,17 @@ examples:
 """
 
 
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help of the same shape everywhere: at most 100 columns, room for our longest option."""
+class HelpFormatter(argparse.HelpFormatter):
+    """Help of one shape everywhere: at most 90 columns, and texts of several lines as they are."""
 
     def __init__(self, prog: str, **kwargs: Any) -> None:
-        import shutil
+        width = min(90, max(60, shutil.get_terminal_size().columns - 2))
+        super().__init__(prog, **{**kwargs, "max_help_position": 28, "width": width})
 
-        width = min(100, max(60, shutil.get_terminal_size().columns - 2))
-        super().__init__(prog, max_help_position=28, width=width, **kwargs)
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" not in text:
+            return super()._fill_text(text, width, indent)
+        return "".join(indent + line for line in text.splitlines(keepends=True))
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,9 +71,12 @@ class Commands:
 
     def __init__(self, parser: Parser, dest: str = "command", title: str = "commands") -> None:
         # Not required: without a command there is help to print, without an action a default.
-        self._subparsers = parser.add_subparsers(dest=dest, title=title, required=False, parser_class=Parser)
+        prog = parser.prog  # left out, argparse would take the whole usage line for it
+        self._subparsers = parser.add_subparsers(dest=dest, title=title, required=False, prog=prog, parser_class=Parser)
 
-    def add(self, name: str, run: Run, *, summary: str, usage: str, details: str = "", examples: Iterable[str] = ()) -> Parser:
+    def add(
+        self, name: str, run: Run, *, summary: str, usage: str, details: str = "", examples: Iterable[str] = ()
+    ) -> Parser:
         """Add a command and return its parser, which has the options that all commands share.
 
         :param usage: what follows the name of the command on its usage line.
@@ -104,9 +110,7 @@ def build_parser() -> Parser:
     """Return the parser of the whole command line."""
     from . import backup, check, conversations, demo, migrate, stats, transfer
 
-    parser = Parser(
-        prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG, usage="%(prog)s COMMAND [options]"
-    )
+    parser = Parser(prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG, usage="%(prog)s COMMAND [options]")
     parser.add_argument("--version", action="version", version=_version())
     add_shared(parser)
     commands = Commands(parser)
@@ -142,10 +146,7 @@ def moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date or time such as 2026-03-01 or 2026-03-01T12:30") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no date or time such as 2026-03-01 or 2026-03-01T12:30"
+        ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def is_debugging(args: argparse.Namespace | None) -> bool:
-    """Say whether tracebacks are wanted."""
-    return getattr(args, "debug", False) or os.environ.get("PEEWEE_CONV_DEBUG", "") not in ("", "0")

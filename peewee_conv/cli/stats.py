@@ -51,6 +51,7 @@ def _read(project: Project) -> dict[str, Any]:
     """Return the answer in the shape of its JSON."""
     path = str(project.database_path())
     held = Handle(project._binding, assistant).read_snapshot(_count)
+    journal_mode, schema_version = held.pop("journal_mode"), held.pop("schema_version")
     return {
         "project": str(project.path),
         **held,
@@ -58,9 +59,9 @@ def _read(project: Project) -> dict[str, Any]:
             "path": path,
             "bytes": _size(path),
             "wal_bytes": _size(path + "-wal"),
-            "journal_mode": held.pop("journal_mode"),
+            "journal_mode": journal_mode,
             "journal_reason": journal_mode_for(path)[1],
-            "schema_version": held.pop("schema_version"),
+            "schema_version": schema_version,
             "newest_schema_version": assistant.migrations.head,
         },
     }
@@ -99,7 +100,10 @@ def _describe(found: dict[str, Any]) -> list[tuple[str, object]]:
     uncounted = found["messages_without_token_count"]
     return [
         ("project", found["project"]),
-        ("conversations", f"{found['conversations']:,}, the longest of {plural(found['longest_conversation'], 'message')}"),
+        (
+            "conversations",
+            f"{found['conversations']:,}, the longest of {plural(found['longest_conversation'], 'message')}",
+        ),
         ("messages", f"{found['messages']:,}" + (f": {by_role}" if by_role else "")),
         ("tokens", f"{found['tokens']:,}" + (f", {plural(uncounted, 'message')} not counted" if uncounted else "")),
         ("assistants", f"{found['assistants']:,}"),
