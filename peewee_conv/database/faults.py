@@ -46,6 +46,8 @@ def translate(error: Exception, path: str) -> PeeweeConvError:
         return DatabaseGone(path, "was moved or deleted while it was open")
     if code == _BUSY_SNAPSHOT:
         return DatabaseBusy(path, "a query of this scope that is not read to its end keeps an older state of the file")
+    if code & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR) and not os.path.lexists(path):
+        return DatabaseGone(path, "was moved or deleted while it was open")
     if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
         return _cannot_open(error, path)
     if code & 0xFF == sqlite3.SQLITE_TOOBIG:
@@ -54,8 +56,6 @@ def translate(error: Exception, path: str) -> PeeweeConvError:
 
 
 def _cannot_open(error: Exception, path: str) -> PeeweeConvError:
-    if not os.path.lexists(path):
-        return DatabaseGone(path, "was moved or deleted while it was open")
     if not os.access(path, os.W_OK) or not os.access(os.path.dirname(path), os.W_OK):
         return DatabaseReadOnly(path, str(error))
     return DatabaseIOError(path, str(error))
