@@ -294,7 +294,7 @@ class ProjectDatabase(SqliteDatabase):
         """Refuse: only ``atomic()`` waits for its turn and gives it on."""
         raise TypeError("a transaction of a project is made by atomic(), and ended by leaving its block")
 
-    commit = rollback = manual_commit = begin  # type: ignore[assignment]
+    commit = rollback = manual_commit = begin
 
 
 def _only_reads(sql: str) -> bool:

@@ -90,7 +90,7 @@ class ProjectProxy(DatabaseProxy):
         """Return this very proxy: a copied query must not stay with the project of the moment."""
         return self
 
-    def manual_commit(self) -> NoReturn:  # type: ignore[override]
+    def manual_commit(self) -> NoReturn:
         """Refuse: only ``atomic()`` waits for its turn and gives it on."""
         raise TypeError("a transaction of a project is made by atomic()")
 
