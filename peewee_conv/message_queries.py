@@ -8,7 +8,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
-from operator import itemgetter
+from itertools import repeat
+from operator import add, itemgetter
 from typing import Any, Final
 
 from . import search_index, statements, window
@@ -19,7 +20,7 @@ from .statements import Statements
 Row = tuple[Any, ...]
 #: role, content, token_count, metadata, external_id, created_at: as they are stored
 NewMessage = tuple[str, str, int | None, str | None, str | None, str]
-Key = tuple[str, str | None]  # the id of a conversation, and the owner
+Key = tuple[str, str]  # the id of a conversation, and the owner, or the empty text
 
 OPTIONAL_KEYS: Final = {"token_count", "metadata", "external_id", "created_at"}
 KEYS: Final = OPTIONAL_KEYS | {"role", "content"}
@@ -97,6 +98,15 @@ def delete(connection: sqlite3.Connection, sql: Statements, key: Key) -> bool:
 
 # --- appending ---
 
+_NOTHING = (None, None, None)
+_ESSENTIALS = itemgetter(0, 1, 5)  # role, content, created_at
+
+
+def bound(message: NewMessage) -> Row:
+    """Return the parameters of a message: what ``nullif`` in the statements takes for NULL, in place of ``None``."""
+    role, content, tokens, metadata, external_id, created_at = message
+    return role, content, -1 if tokens is None else tokens, metadata or "", external_id or "", created_at
+
 
 def append(connection: sqlite3.Connection, sql: str, params: Row) -> int | None:
     """Insert a message by one statement; return its key, or ``None`` if the conversation or the id forbids it."""
@@ -122,13 +132,20 @@ def _append_all(connection: sqlite3.Connection, sql: Statements, key: Key, new: 
     allotted = connection.execute(sql.allot, (*key, len(new), tokens, newest, title_of(new))).fetchall()
     if not allotted:
         return None
+    if not new:
+        return []
     number, last = allotted[0]
-    first = last - len(new) + 1
-    connection.executemany(
-        statements.INSERT_MESSAGE,
-        [(number << 32 | at, number, at, *message) for at, message in enumerate(new, first)],
-    )
-    return [(number << 32 | at, *message) for at, message in enumerate(new, first)]
+    sequences = range(last - len(new) + 1, last + 1)
+    ids = range(number << 32 | sequences[0], (number << 32 | last) + 1)
+    _insert(connection, zip(ids, repeat(number), sequences, strict=False), new)
+    return [(id, *message) for id, message in zip(ids, new, strict=True)]
+
+
+def _insert(connection: sqlite3.Connection, keys: Iterable[Row], new: list[NewMessage]) -> None:
+    if any(message[2:5] != _NOTHING for message in new):
+        connection.executemany(statements.INSERT_MESSAGE, map(add, keys, map(bound, new)))
+    else:
+        connection.executemany(statements.INSERT_PLAIN_MESSAGE, map(add, keys, map(_ESSENTIALS, new)))
 
 
 def _append_unless_stored(
@@ -256,26 +273,29 @@ def search(handle: Handle, query: str, filters: dict[str, str], marks: tuple[str
         raise InvalidArgument("query", query, "at least one word to look for")
     where = tuple(filters)
     params = (*marks, "...", _SNIPPET_WORDS, expression, *filters.values(), limit)
-    is_complete = _catch_up(handle)
-    found = handle.read(_limited, statements.search("message_search", where), params)
-    if not is_complete:
-        found += handle.read(_search_unindexed, statements.search("unindexed", where), params)
-    return found[:limit]
+    if _catch_up(handle):
+        return handle.read(_limited, statements.search("message_search", where), params)
+    # One snapshot: what another process indexes between the two searches would be in neither.
+    return handle.read_snapshot(_search_both, where, params, limit)
 
 
 def _catch_up(handle: Handle) -> bool:
     """Index what is missing; return whether that worked."""
     try:
-        while handle.read(search_index.is_pending):
-            handle.write_if_free(search_index.index_some)
+        if handle.read(search_index.is_pending):
+            # Until nothing was missing once, not until nothing is: others may append faster than this looks.
+            while handle.write_if_free(search_index.index_some):
+                pass
     except (DatabaseBusy, DatabaseReadOnly, DatabaseFull):
         return False
     return True
 
 
-def _search_unindexed(connection: sqlite3.Connection, sql: str, params: Row) -> list[Row]:
+def _search_both(connection: sqlite3.Connection, where: tuple[str, ...], params: Row, limit: int) -> list[Row]:
     search_index.load_unindexed(connection)
-    return _limited(connection, sql, params)
+    found = _limited(connection, statements.search("message_search", where), params)
+    found += _limited(connection, statements.search("unindexed", where), params)
+    return sorted(found, key=lambda row: row[-1], reverse=True)[:limit]
 
 
 def _limited(connection: sqlite3.Connection, sql: str, params: Row) -> list[Row]:

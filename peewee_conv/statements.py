@@ -1,7 +1,10 @@
 """The SQL of conversations and messages, in one place; a test runs each against the schema.
 
 Each text exists twice: for a whole project, and restricted to one owner. In both, parameter 1 is the id of the
-conversation and parameter 2 the owner (``None``, and not looked at, for a whole project).
+conversation and parameter 2 the owner (the empty text for a whole project).
+
+Where a value may be NULL, an append binds a stand-in and ``nullif``: the sqlite3 module takes half a microsecond to bind
+a ``None``, SQLite a tenth of that to compare.
 """
 
 from __future__ import annotations
@@ -21,7 +24,12 @@ CREATE: Final = (
     " (number, id, assistant_id, user_id, project_name, title, created_at, updated_at, metadata)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-INSERT_MESSAGE: Final = f"INSERT INTO messages ({STORED_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_MESSAGE: Final = (
+    f"INSERT INTO messages ({STORED_MESSAGE}) VALUES (?, ?, ?, ?, ?, nullif(?, -1), nullif(?, ''), nullif(?, ''), ?)"
+)
+INSERT_PLAIN_MESSAGE: Final = (
+    "INSERT INTO messages (id, conversation, sequence, role, content, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+)
 DELETE_MESSAGES: Final = "DELETE FROM messages WHERE id > ? AND id <= ?"
 
 
@@ -32,7 +40,7 @@ class Statements:
     """
 
     def __init__(self, *, owned: bool) -> None:
-        which = "id = ?1 AND user_id = ?2" if owned else "id = ?1 AND ?2 IS NULL"
+        which = "id = ?1 AND user_id = ?2" if owned else "id = ?1 AND ?2 = ''"
         number = f"(SELECT number FROM conversations WHERE {which})"
         # Not "< number + 1 << 32": that is too much for 64 bits in the conversation of the highest number.
         last = f"({number} << 32 | 4294967295)"
@@ -46,7 +54,7 @@ class Statements:
         self.append = (
             f"INSERT INTO messages ({STORED_MESSAGE}) VALUES ("
             f"(SELECT number << 32 | last_sequence + 1 FROM conversations WHERE {which}), {number},"
-            f" (SELECT last_sequence + 1 FROM conversations WHERE {which}), ?3, ?4, ?5, ?6, ?7, ?8)"
+            f" (SELECT last_sequence + 1 FROM conversations WHERE {which}), ?3, ?4, nullif(?5, -1), nullif(?6, ''), nullif(?7, ''), ?8)"
         )
         self.allot = (
             "UPDATE conversations SET last_sequence = last_sequence + ?3, message_count = message_count + ?3,"

@@ -39,7 +39,7 @@ class Conversations:
     """
 
     def __init__(self, handle: Handle, owner: str | None = None) -> None:
-        self._handle, self._owner = handle, owner
+        self._handle, self._owner = handle, owner or ""
         self._settings = handle.binding.settings
         self._now = self._settings.now
         self._sql = statements.WHOLE_PROJECT if owner is None else statements.OF_ONE_OWNER
@@ -190,7 +190,7 @@ class Conversations:
         :raises AlreadyExists: another message of the conversation has that *external_id*.
         """
         new = self._checked(self._now(), role, content, token_count, metadata, external_id, created_at)
-        params = (conversation_id, self._owner, *new)
+        params = (conversation_id, self._owner, *message_queries.bound(new))
         key = self._handle.write_statement(message_queries.append, self._sql.append, params)
         if key is None:
             return self._explain(conversation_id, new)
@@ -352,11 +352,11 @@ class Conversations:
 
     # --- what the verbs share ---
 
-    def _key(self, conversation_id: str) -> tuple[str, str | None]:
+    def _key(self, conversation_id: str) -> tuple[str, str]:
         return check_id("conversation_id", conversation_id), self._owner
 
     def _check_owner(self, user_id: str | None) -> str | None:
-        if self._owner is None:
+        if not self._owner:
             return None if user_id is None else check_id("user_id", user_id)
         if user_id not in (None, self._owner):
             raise InvalidArgument("user_id", user_id, f"{self._owner!r}, the owner of this service, or nothing")
