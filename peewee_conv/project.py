@@ -30,10 +30,10 @@ class Project:
     """One project: a directory with one SQLite file for each schema, made and upgraded on first use.
 
     :param path: the directory; it need not exist yet. Projects are equal by resolved path.
-    :param settings: the fields of :class:`~peewee_conv.settings.Settings`, such as ``durability="normal"``. A project
-        has one set of settings at a time in a process: those that are left out are as they are elsewhere.
+    :param settings: the fields of :class:`~peewee_conv.settings.Settings`, such as ``durability="normal"``. What is left
+        out is as this process already uses the project, or else the default.
     :raises InvalidArgument: the path or a setting is not allowed.
-    :raises DatabaseBusy: the project is in use with other settings.
+    :raises DatabaseBusy: this process uses the project with other settings; call :meth:`dispose` first.
 
     Constructing one is cheap and opens nothing. Any number of threads may share it.
 
@@ -78,7 +78,7 @@ class Project:
         return Path(self._binding.path(schema))
 
     def exists(self) -> bool:
-        """Say whether the project has any file of ours."""
+        """Say whether there is a data folder, which the first call of a service makes."""
         return os.path.isdir(os.path.join(self._root, self._binding.settings.data_dir))
 
     def __eq__(self, other: object) -> bool:
@@ -189,12 +189,15 @@ class Projects:
         return found
 
     def find(self, name: str) -> Project | None:
-        """Return the project of that name, or ``None``."""
+        """Return the project of that name, or ``None``.
+
+        :raises InvalidProjectName: the name is not allowed.
+        """
         path = self._path(name)
         return Project(path, **self._settings) if os.path.isdir(path) else None
 
     def list(self) -> list[str]:
-        """Return the names of all projects, sorted."""
+        """Return the names of all projects, sorted: every directory below the root whose name is allowed."""
         try:
             names = os.listdir(self._root)
         except FileNotFoundError:
@@ -204,6 +207,7 @@ class Projects:
     def create(self, name: str) -> Project:
         """Make the directory of a new project and return the project.
 
+        :raises InvalidProjectName: the name is not allowed.
         :raises AlreadyExists: there is one of that name, perhaps in another case.
         """
         path = self._path(name)

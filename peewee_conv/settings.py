@@ -22,14 +22,14 @@ class Settings(NamedTuple):
 
     :param durability: ``"full"``: an acknowledged write survives a power cut; ``"normal"``: it survives a killed
         process always, a power cut perhaps not, and the file stays sound.
-    :param busy_timeout_ms: how long a writer waits for another one, in milliseconds, before ``DatabaseBusy`` (D06).
-    :param journal_mode: ``"auto"`` asks the file system (D05); the other two overrule it.
+    :param busy_timeout_ms: how long a writer waits for another one, in milliseconds, before ``DatabaseBusy``.
+    :param journal_mode: ``"auto"`` asks the file system; ``"wal"`` and ``"delete"`` overrule it.
     :param data_dir: the folder below the project that holds new files.
     :param group_commit: concurrent writers of this process share commits.
     :param keep_copies: keep a copy of the file before an upgrade that rewrites tables.
     :param max_content_bytes: the largest message, in bytes of UTF-8.
     :param count_tokens: counts the tokens of a text that is stored without a count; ``None`` stores no count.
-    :param now: the current time in the form that is stored; tests replace it.
+    :param now: returns the current time in the form that is stored; tests replace it.
     """
 
     durability: Durability = "full"

@@ -15,7 +15,7 @@ from ..ids import check_id, new_id
 from ..records import Assistant, Page
 
 _COLUMNS = "id, name, instructions, model, metadata, created_at, updated_at"
-_MODEL = "gpt-4"  # the default of source document 001
+_MODEL = "gpt-4"
 
 
 class Assistants:
