@@ -30,8 +30,8 @@ class Project:
     """One project: a directory with one SQLite file for each schema, made and upgraded on first use.
 
     :param path: the directory; it need not exist yet. Projects are equal by resolved path.
-    :param settings: the fields of :class:`~peewee_conv.settings.Settings`, such as ``durability="normal"``. What is left
-        out is as this process already uses the project, or else the default.
+    :param settings: the fields of :class:`~peewee_conv.settings.Settings`, such as ``durability="normal"``. What is
+        left out is as this process already uses the project, or else the default.
     :raises InvalidArgument: the path or a setting is not allowed.
     :raises DatabaseBusy: this process uses the project with other settings; call :meth:`dispose` first.
 
