@@ -23,7 +23,8 @@ NewMessage = tuple[str, str, int | None, str | None, str | None, str]
 Key = tuple[str, str]  # the id of a conversation, and the owner, or the empty text
 
 OPTIONAL_KEYS: Final = {"token_count", "metadata", "external_id", "created_at"}
-KEYS: Final = OPTIONAL_KEYS | {"role", "content"}
+NEEDED_KEYS: Final = {"role", "content"}
+KEYS: Final = OPTIONAL_KEYS | NEEDED_KEYS
 NO_ASSISTANT: Final = ("no assistant",)
 NO_USER: Final = ("no user",)
 TAKEN: Final = ("taken",)

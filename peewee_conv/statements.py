@@ -3,8 +3,8 @@
 Each text exists twice: for a whole project, and restricted to one owner. In both, parameter 1 is the id of the
 conversation and parameter 2 the owner (the empty text for a whole project).
 
-Where a value may be NULL, an append binds a stand-in and ``nullif``: the sqlite3 module takes half a microsecond to bind
-a ``None``, SQLite a tenth of that to compare.
+Where a value may be NULL, an append binds a stand-in for ``nullif``: the sqlite3 module takes half a microsecond to
+bind a ``None``, SQLite a tenth of that to compare.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Statements:
         self.append = (
             f"INSERT INTO messages ({STORED_MESSAGE}) VALUES ("
             f"(SELECT number << 32 | last_sequence + 1 FROM conversations WHERE {which}), {number},"
-            f" (SELECT last_sequence + 1 FROM conversations WHERE {which}), ?3, ?4, nullif(?5, -1), nullif(?6, ''), nullif(?7, ''), ?8)"
+            f" (SELECT last_sequence + 1 FROM conversations WHERE {which}), ?3, ?4,"
+            " nullif(?5, -1), nullif(?6, ''), nullif(?7, ''), ?8)"
         )
         self.allot = (
             "UPDATE conversations SET last_sequence = last_sequence + ?3, message_count = message_count + ?3,"

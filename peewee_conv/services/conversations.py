@@ -401,11 +401,13 @@ class Conversations:
     def _checked_mapping(self, now: str, place: int, message: Mapping[str, Any]) -> NewMessage:
         if not isinstance(message, (dict, Mapping)):
             raise InvalidArgument(f"messages[{place}]", message, "a mapping with 'role' and 'content'")
-        if "role" not in message or "content" not in message or not message.keys() <= message_queries.KEYS:
-            allowed = "keys role and content and, if wanted, " + ", ".join(sorted(message_queries.OPTIONAL_KEYS))
-            raise InvalidArgument(f"messages[{place}]", sorted(map(str, message)), allowed)
         try:
             return self._checked(now, **message)
+        except TypeError:  # a keyword too few or too many; or the caller's count_tokens raised it
+            if message.keys() >= message_queries.NEEDED_KEYS and message.keys() <= message_queries.KEYS:
+                raise
+            allowed = "keys role and content and, if wanted, " + ", ".join(sorted(message_queries.OPTIONAL_KEYS))
+            raise InvalidArgument(f"messages[{place}]", sorted(map(str, message)), allowed) from None
         except InvalidArgument as error:
             error.args = (f"messages[{place}]: {error.args[0]}",)
             raise
