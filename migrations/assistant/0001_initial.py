@@ -146,7 +146,7 @@ INDEXES = (
         WHERE project_name IS NOT NULL
     """,
     "CREATE UNIQUE INDEX idx_messages_conversation_id ON messages (conversation, external_id)",
-    "CREATE INDEX idx_messages_pinned ON messages (conversation, sequence) WHERE role IN ('system', 'developer')",
+    "CREATE INDEX idx_messages_pinned ON messages (conversation, role) WHERE role IN ('system', 'developer')",
     "CREATE UNIQUE INDEX idx_datasets_conversation_id ON datasets (conversation_id, url)",
     "CREATE UNIQUE INDEX idx_datasets_name ON datasets (conversation_id, name)",
     "CREATE INDEX idx_token_usage_user_timestamp ON token_usage (user_id, timestamp, input_tokens, output_tokens)",
@@ -182,7 +182,7 @@ TRIGGERS = (
             title = CASE
                 WHEN NEW.role <> 'user' OR title <> '' THEN title
                 WHEN length(NEW.content) > 50 THEN substr(NEW.content, 1, 50) || '...'
-                ELSE nullif(NEW.content, '')
+                ELSE nullif(substr(NEW.content, 1, 50), '')
             END
         WHERE number = NEW.conversation;
     END
