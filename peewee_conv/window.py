@@ -30,13 +30,24 @@ def suffix(
     """Return the newest rows that fit into *max_tokens*, oldest first.
 
     Rows are taken from the newest on until one does not fit; what is older is not even read. A tool's result without
-    the call before it would be refused by every provider, so the window never begins with one: both or neither.
+    the call before it, the assistant's, would be refused by every provider: the window has both or neither.
     """
     kept = list(newest_first) if max_tokens is None else _fitting(newest_first, max_tokens, tokens)
-    while kept and role(kept[-1]) == "tool":
-        kept.pop()
+    del kept[_without_calls(kept, role) :]
     kept.reverse()
     return kept
+
+
+def _without_calls(newest_first: list[Row], role: Callable[[Row], str]) -> int:
+    """Return where the rows begin, newest first, that end with the last result whose call is not among them."""
+    border = len(newest_first)
+    for place in range(border - 1, -1, -1):
+        found = role(newest_first[place])
+        if found == "assistant":
+            break
+        if found == "tool":
+            border = place
+    return border
 
 
 def _fitting(rows: Iterable[Row], room: int, tokens: Callable[[Row], int]) -> list[Row]:
