@@ -11,7 +11,14 @@ from .clock import to_text
 from .errors import InvalidArgument, InvalidContent, InvalidRole
 
 ROLES: Final = ("system", "user", "assistant", "tool", "developer")
-MAX_TOKENS: Final = 2**53  # token counts stay exact in JSON and JavaScript, and sums of them in 64 bits
+MAX_TOKENS: Final = 2**53  # of a limit: it stays exact in JSON and JavaScript
+MAX_TOKEN_COUNT: Final = 2**31 - 1  # of a message: the sum over all that a conversation can hold stays in 64 bits
+MAX_DEPTH: Final = 100  # of nested JSON: every supported Python, SQLite and JSON reader takes more
+
+_ROLES: Final = dict(zip(ROLES, ROLES, strict=True))
+
+
+_JSON_OBJECT = "a mapping with string keys, on every level, and JSON values"
 
 
 class Unset:
@@ -26,9 +33,11 @@ UNSET: Final = Unset()
 
 def role(value: object) -> str:
     """Return a role of a message."""
-    if isinstance(value, str) and value in ROLES:
-        return str(value)
-    raise InvalidRole(value, ROLES)
+    # The plain text also for the member of an enumeration, whose str() may be something else.
+    found = _ROLES.get(value) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidRole(value, ROLES)
+    return found
 
 
 def content(value: object, max_bytes: int) -> str:
@@ -40,7 +49,7 @@ def content(value: object, max_bytes: int) -> str:
         raise InvalidContent("it is too large", f"at most {max_bytes} bytes of UTF-8")
     if not value.isascii():
         _utf8(value)
-    return value
+    return value if type(value) is str else str.__str__(value)
 
 
 def _utf8(value: str) -> bytes:
@@ -60,7 +69,7 @@ def text(argument: str, value: object, max_length: int, *, may_be_blank: bool = 
         value.encode()
     except UnicodeEncodeError as error:
         raise InvalidArgument(argument, value, "text that UTF-8 can hold") from error
-    return value
+    return str.__str__(value)
 
 
 def optional_text(argument: str, value: object, max_length: int) -> str | None:
@@ -77,7 +86,7 @@ def whole(argument: str, value: object, low: int, high: int) -> int:
 
 def token_count(value: object, argument: str = "token_count") -> int | None:
     """Return a number of tokens, or ``None`` for "not counted"."""
-    return None if value is None else whole(argument, value, 0, MAX_TOKENS)
+    return None if value is None else whole(argument, value, 0, MAX_TOKEN_COUNT)
 
 
 def json_object(argument: str, value: object) -> str:
@@ -85,8 +94,10 @@ def json_object(argument: str, value: object) -> str:
     if value is None:
         return "{}"
     if not isinstance(value, Mapping):
-        raise InvalidArgument(argument, value, "a mapping with string keys and JSON values")
-    return _dump(argument, dict(value))
+        raise InvalidArgument(argument, value, _JSON_OBJECT)
+    plain = dict(value)
+    _check_keys(argument, plain, MAX_DEPTH)
+    return _dump(argument, plain)
 
 
 def optional_json_object(argument: str, value: object) -> str | None:
@@ -95,9 +106,21 @@ def optional_json_object(argument: str, value: object) -> str | None:
     return None if dumped == "{}" else dumped
 
 
-def _dump(argument: str, value: dict[Any, Any]) -> str:
-    if not all(isinstance(key, str) for key in value):
-        raise InvalidArgument(argument, value, "a mapping with string keys and JSON values")
+def _check_keys(argument: str, value: object, depth: int) -> None:
+    """Refuse keys that ``json.dumps`` would turn into text without a word, and what may not be readable again."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise InvalidArgument(argument, value, _JSON_OBJECT)
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    if not depth:
+        raise InvalidArgument(argument, "...", f"JSON values of at most {MAX_DEPTH} levels")
+    for item in value:
+        _check_keys(argument, item, depth - 1)
+
+
+def _dump(argument: str, value: dict[str, Any]) -> str:
     try:
         dumped = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         dumped.encode()

@@ -10,7 +10,15 @@ from typing import Any
 from .. import arguments, keyset, message_queries, statements, window
 from ..arguments import UNSET, Unset
 from ..database.handle import Handle
-from ..errors import AlreadyExists, AssistantNotFound, ConversationNotFound, InvalidArgument, UserNotFound
+from ..errors import (
+    AlreadyExists,
+    AssistantNotFound,
+    ConversationNotFound,
+    InvalidArgument,
+    LimitReached,
+    PeeweeConvError,
+    UserNotFound,
+)
 from ..ids import check_id, new_id
 from ..message_queries import NewMessage
 from ..records import Conversation, Message, Page, SearchHit
@@ -47,9 +55,9 @@ class Conversations:
     def for_user(self, user_id: str) -> Conversations:
         """Return the same service restricted to one user: the ids of others behave as if they were missing.
 
-        :raises InvalidArgument: *user_id* is no id; ``None`` is none.
+        :raises InvalidArgument: *user_id* is no id (``None`` is none), or this service is another user's already.
         """
-        return Conversations(self._handle, check_id("user_id", user_id))
+        return Conversations(self._handle, self._check_owner(check_id("user_id", user_id)))
 
     # --- conversations ---
 
@@ -75,6 +83,7 @@ class Conversations:
         :raises AlreadyExists: a conversation has that id or number.
         :raises AssistantNotFound: the assistant does not exist.
         :raises UserNotFound: the user does not exist.
+        :raises LimitReached: no number is left.
         """
         now = arguments.moment("created_at", created_at, self._now())
         row = (
@@ -89,7 +98,8 @@ class Conversations:
             arguments.json_object("metadata", metadata),
         )
         outcome = self._handle.write(message_queries.create, row)
-        self._raise_refused(outcome, row[1], row[2], row[3])
+        if not isinstance(outcome, int):
+            raise _refused(outcome, row)
         head = (outcome, *row[1:6], 0, 0, 0, now, now, row[8])
         return Conversation.of(head)
 
@@ -189,11 +199,14 @@ class Conversations:
         :raises InvalidContent: the content cannot be stored.
         :raises AlreadyExists: another message of the conversation has that *external_id*.
         """
+        if conversation_id.__class__ is not str:
+            check_id("conversation_id", conversation_id)  # SQLite would take 5 for "5"
         new = self._checked(self._now(), role, content, token_count, metadata, external_id, created_at)
         params = (conversation_id, self._owner, *message_queries.bound(new))
-        key = self._handle.write_statement(message_queries.append, self._sql.append, params)
-        if key is None:
-            return self._explain(conversation_id, new)
+        while (key := self._handle.write_statement(message_queries.append, self._sql.append, params)) is None:
+            stored = self._stored(conversation_id, new)
+            if stored is not None:
+                return stored
         return Message.of((conversation_id, key, *new))
 
     def add_messages(self, conversation_id: str, messages: Iterable[Mapping[str, Any]]) -> builtins.list[Message]:
@@ -204,6 +217,8 @@ class Conversations:
         :raises ConversationNotFound: there is none of that id.
         :raises InvalidArgument: a message is not allowed; the text names its place.
         """
+        if not isinstance(messages, Iterable):
+            raise InvalidArgument("messages", messages, "an iterable of mappings with 'role' and 'content'")
         now = self._now()
         checked = [self._checked_mapping(now, place, message) for place, message in enumerate(messages)]
         key = self._key(conversation_id)
@@ -225,16 +240,20 @@ class Conversations:
         arguments.whole("limit", limit, 1, 10_000)
         if after is not None and before is not None:
             raise InvalidArgument("before", before, "either 'after' or 'before', not both")
-        sql, sequence = (self._sql.after, after or 0) if before is None else (self._sql.before, before)
-        arguments.whole("after" if before is None else "before", sequence, 0, 2**32 - 1)
-        rows = self._rows(conversation_id, sql, sequence, limit)
-        return Message.all_in(conversation_id, rows if before is None else reversed(rows))
+        if before is None:
+            sequence = 0 if after is None else arguments.whole("after", after, 0, 2**32 - 1)
+            return Message.all_in(conversation_id, self._rows(conversation_id, self._sql.after, sequence, limit))
+        arguments.whole("before", before, 0, 2**32 - 1)
+        rows = self._rows(conversation_id, self._sql.before, before, limit)
+        return Message.all_in(conversation_id, reversed(rows))
 
     def iterate(self, conversation_id: str, *, batch: int = 500) -> Iterator[Message]:
         """Yield all messages in their order, in batches: no lock and no connection is held between them.
 
+        :param batch: messages that are fetched at a time, 1 to 10000.
         :raises ConversationNotFound: there is none of that id; raised by the call, not by the first step.
         """
+        arguments.whole("batch", batch, 1, 10_000)
         page = self.messages(conversation_id, limit=batch)
         return self._iterate(conversation_id, page, batch)
 
@@ -269,7 +288,8 @@ class Conversations:
             each four characters.
         :raises ConversationNotFound: there is none of that id.
 
-        A tool's result and the call before it are never split: the window has both or neither.
+        A tool's result and the call before it, which is the assistant's last message before it, are never split: the
+        window has both or neither.
         """
         pins = _check_pins(pin)
         limit = -1 if max_messages is None else arguments.whole("max_messages", max_messages, 1, 2**31 - 1)
@@ -281,8 +301,10 @@ class Conversations:
             read = self._handle.read_snapshot(
                 message_queries.pinned_window, self._sql, key, limit, max_tokens, pins, count
             )
-        else:
-            read = self._handle.read(message_queries.newest_window, self._sql.newest, (*key, limit), max_tokens, count)
+            if read is None:
+                raise ConversationNotFound(conversation_id)
+            return Message.all_in(conversation_id, read)
+        read = self._handle.read(message_queries.newest_window, self._sql.newest, (*key, limit), max_tokens, count)
         return Message.all_in(conversation_id, read or self._none_or_missing(conversation_id))
 
     def prune(self, conversation_id: str, keep: int) -> int:
@@ -329,7 +351,8 @@ class Conversations:
         :param until: only messages before it.
         :param limit: how many at most, 1 to 1000.
         :param marks: put before and after each found word of the snippet.
-        :raises InvalidArgument: the query has no word, or is longer than 1000 characters.
+        :raises InvalidArgument: the query has no word, or is longer than 1000 characters; another argument is not
+            allowed.
         :raises LimitReached: the search took longer than five seconds.
         """
         arguments.whole("limit", limit, 1, 1000)
@@ -347,7 +370,7 @@ class Conversations:
             filters["messages.created_at >= ?"] = arguments.moment("since", since, "")
         if until is not None:
             filters["messages.created_at < ?"] = arguments.moment("until", until, "")
-        rows = message_queries.search(self._handle, query, filters, marks, limit)
+        rows = message_queries.search(self._handle, query, filters, _check_marks(marks), limit)
         return SearchHit.all_of(rows)
 
     # --- what the verbs share ---
@@ -362,9 +385,13 @@ class Conversations:
             raise InvalidArgument("user_id", user_id, f"{self._owner!r}, the owner of this service, or nothing")
         return self._owner
 
-    def _filters(self, **given: str | None) -> dict[str, str]:
-        given["user_id"] = self._check_owner(given["user_id"])
-        return {column: check_id(column, value) for column, value in given.items() if value is not None}
+    def _filters(self, *, user_id: str | None, assistant_id: str | None, project_name: str | None) -> dict[str, str]:
+        given = {
+            "user_id": self._check_owner(user_id),
+            "assistant_id": None if assistant_id is None else check_id("assistant_id", assistant_id),
+            "project_name": arguments.optional_text("project_name", project_name, 255),
+        }
+        return {column: value for column, value in given.items() if value is not None}
 
     def _rows(self, conversation_id: str, sql: str, *params: Any) -> Any:
         rows = self._handle.read(message_queries.rows, sql, (*self._key(conversation_id), *params))
@@ -412,34 +439,55 @@ class Conversations:
             error.args = (f"messages[{place}]: {error.args[0]}",)
             raise
 
-    def _explain(self, conversation_id: str, new: NewMessage) -> Message:
-        """Say why an append stored nothing: no such conversation, or a message that is there already."""
+    def _stored(self, conversation_id: str, new: NewMessage) -> Message | None:
+        """Return the message that an append found in its way; ``None`` if it has gone since then.
+
+        :raises ConversationNotFound: nothing was in the way, there is no conversation.
+        :raises AlreadyExists: it is another one.
+        """
         key = self._key(conversation_id)
         stored = self._handle.read(message_queries.one, self._sql.by_external_id, (*key, new[4]))
         if stored is None:
-            raise ConversationNotFound(conversation_id)
+            self._none_or_missing(conversation_id)
+            return None
         if stored[1:3] != new[:2]:
             raise AlreadyExists("another message with external_id", new[4])
         return Message.of((conversation_id, *stored))
 
-    def _raise_refused(self, outcome: Any, id: Any, assistant_id: Any, user_id: Any) -> None:
-        if outcome == message_queries.NO_ASSISTANT:
-            raise AssistantNotFound(assistant_id)
-        if outcome == message_queries.NO_USER:
-            raise UserNotFound(user_id)
-        if outcome == message_queries.TAKEN:
-            raise AlreadyExists("conversation", id)
+
+def _refused(outcome: Any, row: tuple[Any, ...]) -> PeeweeConvError:
+    """Return the error for a new conversation that a rule of the schema refused."""
+    if outcome == message_queries.NO_ASSISTANT:
+        return AssistantNotFound(row[2])
+    if outcome == message_queries.NO_USER:
+        return UserNotFound(row[3])
+    if outcome == message_queries.NUMBERS_EXHAUSTED:
+        return LimitReached("conversations", 2**31 - 1, "a conversation has the last number; use another project")
+    if outcome == message_queries.NUMBER_TAKEN:
+        return AlreadyExists("conversation with number", row[0])
+    return AlreadyExists("conversation", row[1])
+
+
+def _check_marks(marks: tuple[str, str]) -> tuple[str, str]:
+    if not isinstance(marks, (tuple, list)) or len(marks) != 2:
+        raise InvalidArgument("marks", marks, "two texts")
+    return arguments.text("marks", marks[0], 100), arguments.text("marks", marks[1], 100)
 
 
 def _check_pins(pin: str | Collection[str]) -> frozenset[str]:
-    pins = frozenset((pin,) if isinstance(pin, str) else pin)
-    if not pins <= set(_PINS):
+    try:
+        pins = frozenset((pin,) if isinstance(pin, str) else pin)
+    except TypeError:
+        pins = frozenset((None,))
+    if not pins.issubset(_PINS):
         raise InvalidArgument("pin", pin, "any of " + ", ".join(map(repr, _PINS)))
     return pins
 
 
 def _counter(count_tokens: Callable[[str], int] | None) -> Callable[[Any], int]:
     """Return what counts the tokens of a row: its stored count, or the caller's callable."""
-    if count_tokens is not None:
-        return lambda row: count_tokens(row[2])
-    return lambda row: window.estimate_tokens(row[2]) if row[3] is None else row[3]
+    if count_tokens is None:
+        return lambda row: window.estimate_tokens(row[2]) if row[3] is None else row[3]
+    if not callable(count_tokens):
+        raise InvalidArgument("count_tokens", count_tokens, "a callable from text to a number of tokens")
+    return lambda row: arguments.whole("answer of count_tokens", count_tokens(row[2]), 0, arguments.MAX_TOKENS)
