@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from account_tools import profile, sign_up
+from account_tools import START, Clock, profile, sign_up
 
-from conftest import START, Clock
 from peewee_conv import Project
 from peewee_conv.errors import InvalidArgument, ReferralKeyInvalid, ReferralKeyRequired, UserNotFound
 

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from account_tools import profile, sign_up
+from account_tools import START, Clock, profile, sign_up
 
-from conftest import START, Clock
 from peewee_conv import Project
 from peewee_conv.errors import ReferralKeyInvalid, UserNotFound
 from peewee_conv.models import ReferralKey

@@ -8,11 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from account_tools import profile, sign_up
+from account_tools import START, Clock, profile, sign_up
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import START, Clock
 from peewee_conv import Project
 from peewee_conv.clock import to_text
 from peewee_conv.errors import InvalidArgument, UserNotFound
