@@ -7,13 +7,16 @@ import doctest
 import importlib.util
 import inspect
 import io
+import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from peewee_conv import cli, errors
+from peewee_conv.cli.parser import build_parser
 from peewee_conv.errors import PeeweeConvError
 from peewee_conv.settings import Settings
 
@@ -230,6 +233,24 @@ def test_cli_page_has_each_command() -> None:
 
     assert [name for name in commands() if f"peewee-conv {name}" not in text] == []
     assert len(commands()) > 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_command_lines_of_a_page_are_accepted(page: Path) -> None:
+    lines = [line for block in blocks_of(page) if block.info == "sh" for line in block.body.splitlines()]
+    wrong = [line for line in lines if line.startswith("peewee-conv ") and not is_accepted(line)]
+
+    assert wrong == []
+
+
+def is_accepted(line: str) -> bool:
+    """Say whether the command line parses; nothing is run. What follows a pipe or redirection is the shell's."""
+    words = itertools.takewhile(lambda word: word not in ("|", ">", "&&"), shlex.split(line, comments=True))
+    try:
+        build_parser().parse_args(list(words)[1:])
+    except SystemExit as left:
+        return not left.code
+    return True
 
 
 # --- what is generated --------------------------------------------------------------------------------------------
