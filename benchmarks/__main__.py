@@ -15,7 +15,7 @@ from .workloads import ALL
 def main() -> int:
     """Run the workloads that are asked for and print what came of them."""
     options = _options()
-    absent = [name for name in contenders.RIVALS if name not in contenders.CLASSES]
+    absent = [name for name in contenders.RIVALS if not contenders.is_installed(name)]
     if absent:
         print(f"not installed, left out: {', '.join(absent)} (pip install -r benchmarks/requirements.txt)\n")
     races: list[Race] = []
@@ -36,9 +36,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each race (default 5)")
     parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer slices: a look while working")
     parser.add_argument("--no-rivals", action="store_true", help="the reference and ours only")
-    parser.add_argument(
-        "--folder", help="where the databases are made (default: the system's place for temporary files)"
-    )
+    parser.add_argument("--folder", help="where the databases are made (default: the place for temporary files)")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in ALL]
     if unknown:

@@ -50,7 +50,7 @@ class Bench:
                 for name in self.present(names):
                     place = os.path.join(folder, str(len(field)))
                     os.mkdir(place)
-                    field[name] = contenders.CLASSES[name](place, durability)
+                    field[name] = contenders.of(name)(place, durability)
                     field[name].load(template)
                 yield field
             finally:
@@ -60,15 +60,11 @@ class Bench:
     def present(self, names: Sequence[str]) -> list[str]:
         """Return those of *names* that take part in this run."""
         wanted = [name for name in names if self.rivals or name not in contenders.RIVALS]
-        return [name for name in wanted if name in contenders.CLASSES]
+        return [name for name in wanted if contenders.is_installed(name)]
 
-    def race(
-        self, workload: str, case: str, runners: dict[str, Runner], *, slices: int | None = None, unit: str = "us"
-    ) -> Race:
+    def race(self, race: Race, runners: dict[str, Runner], slices: int | None = None) -> Race:
         """Run a race of so many slices in each round."""
-        if slices is None:
-            slices = self.pick(20, 8, 2)
-        return Race(workload, case, unit=unit).run(runners, self.rounds, slices)
+        return race.run(runners, self.rounds, self.pick(20, 8, 2) if slices is None else slices)
 
 
 def in_scope(

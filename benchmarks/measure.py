@@ -78,10 +78,13 @@ class Race:
     :param case: what tells it from the other cases of the workload.
     :param unit: of the latencies in the report: ``"us"``, ``"ms"``, or ``"MB"`` where memory was measured.
     :param reference: the contender that the ratios are to.
+    :param metric: what is compared: the ``"p50"`` of the latencies, or the ``"rate"`` where several work at once.
     """
 
-    def __init__(self, workload: str, case: str, *, unit: str = "us", reference: str = REFERENCE) -> None:
-        self.workload, self.case, self.unit, self.reference = workload, case, unit, reference
+    def __init__(
+        self, workload: str, case: str, *, unit: str = "us", reference: str = REFERENCE, metric: str = "p50"
+    ) -> None:
+        self.workload, self.case, self.unit, self.reference, self.metric = workload, case, unit, reference, metric
         self.rounds: list[dict[str, list[Slice]]] = []
         self.notes: list[str] = []
 
@@ -126,20 +129,23 @@ class Race:
         """Return the median over the rounds of the operations per second."""
         return statistics.median(_rate(taken[name]) for taken in self.rounds)
 
-    def ratio(self, name: str, metric: str, against: str | None = None) -> Spread:
+    def spread(self, name: str) -> Spread:
+        """Return the median of the latencies, with its quartiles over the slices."""
+        return Spread.of([_p50(piece) for taken in self.rounds for piece in taken[name]])
+
+    def ratio(self, name: str, metric: str) -> Spread:
         """Return how often the reference's time, or rate, fits into that of *name*.
 
         :param metric: ``"p50"`` and ``"rate"`` compare slice with slice, ``"p99"`` round with round.
-        :param against: another contender than the reference.
         """
-        against = against or self.reference
         ratios = []
         for taken in self.rounds:
+            mine, theirs = taken[name], taken[self.reference]
             if metric == "p99":
-                ratios.append(_p99(taken[name]) / _p99(taken[against]))
-                continue
-            value = _p50 if metric == "p50" else _rate_of_slice
-            ratios += [value(mine) / value(theirs) for mine, theirs in zip(taken[name], taken[against], strict=True)]
+                ratios.append(_p99(mine) / _p99(theirs))
+            else:
+                value = _p50 if metric == "p50" else _rate_of_slice
+                ratios += [value(one) / value(other) for one, other in zip(mine, theirs, strict=True)]
         return Spread.of(ratios)
 
 

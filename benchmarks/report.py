@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bars import bars_of
+from .bars import LAST, bars_of
 from .measure import Race
 
 _SCALE = {"us": 1e6, "ms": 1e3, "s": 1.0, "MB": 1.0}
@@ -10,16 +10,16 @@ _SCALE = {"us": 1e6, "ms": 1e3, "s": 1.0, "MB": 1.0}
 
 def timings(race: Race) -> list[list[str]]:
     """Return the table of a race, its head first."""
-    rows = [["contender", f"p50 {race.unit}", f"p99 {race.unit}", "per second", "p50 ratio", "quartiles"]]
+    rows = [["contender", f"p50 {race.unit}", f"p99 {race.unit}", "per second", f"{race.metric} ratio", "quartiles"]]
     scale = _SCALE[race.unit]
     for name in race.names:
-        ratio = race.ratio(name, "p50")
+        ratio = race.ratio(name, race.metric)
         rows.append(
             [
                 name,
                 number(race.latency(name, 50) * scale),
                 number(race.latency(name, 99) * scale),
-                number(race.rate(name)) if race.unit != "MB" else "",
+                "" if race.unit == "MB" else number(race.rate(name)),
                 f"{ratio.median:.2f}",
                 f"{ratio.low:.2f} - {ratio.high:.2f}",
             ]
@@ -29,7 +29,7 @@ def timings(race: Race) -> list[list[str]]:
 
 def verdicts(races: list[Race]) -> list[list[str]]:
     """Return the table of the promises that *races* decide about, its head first."""
-    rows = [["workload", "case", "contender", "metric", "ratio", "quartiles", "bar", "verdict"]]
+    rows = [["workload", "case", "contender", "metric", "measured", "quartiles", "bar", "verdict"]]
     for race in races:
         for bar in bars_of(race):
             ratio = bar.measured(race)
@@ -37,7 +37,7 @@ def verdicts(races: list[Race]) -> list[list[str]]:
                 [
                     race.workload,
                     race.case,
-                    bar.contender,
+                    race.names[-1] if bar.contender == LAST else bar.contender,
                     bar.metric,
                     f"{ratio.median:.2f}",
                     f"{ratio.low:.2f} - {ratio.high:.2f}",
@@ -58,8 +58,6 @@ def number(value: float) -> str:
 def markdown(rows: list[list[str]]) -> str:
     """Return a Markdown table whose columns are aligned in the source too."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
+    lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 
 from .base import Contender as Contender
 
@@ -14,6 +15,10 @@ PEEWEE = "plain Peewee"
 SQLALCHEMY = "SQLAlchemy ORM"
 AGENTS = "openai-agents"
 
+NO_GROUPS = "ours, group commit off"
+NO_INDEX = "ours, without search"
+INDEX_BY_TRIGGER = "reference, index by triggers"
+
 OURS = (IN_SCOPE, PER_CALL, NO_SCOPE)
 RIVALS = (PEEWEE, SQLALCHEMY, AGENTS)
 
@@ -22,21 +27,25 @@ _PLACES = {
     IN_SCOPE: ("ours", "InScope"),
     PER_CALL: ("ours", "PerCall"),
     NO_SCOPE: ("ours", "NoScope"),
+    NO_GROUPS: ("ours", "NoGroups"),
+    NO_INDEX: ("ours", "NoIndex"),
+    INDEX_BY_TRIGGER: ("reference", "IndexByTriggers"),
     PEEWEE: ("plain_peewee", "PlainPeewee"),
     SQLALCHEMY: ("sqlalchemy_orm", "SqlalchemyOrm"),
     AGENTS: ("agents_session", "AgentsSession"),
 }
 
 
-def _installed() -> dict[str, type[Contender]]:
-    found = {}
-    for name, (module, cls) in _PLACES.items():
-        try:
-            found[name] = getattr(importlib.import_module(f"{__name__}.{module}"), cls)
-        except ModuleNotFoundError:
-            continue  # a rival that is not installed is left out
+_NEEDS = {SQLALCHEMY: "sqlalchemy", AGENTS: "agents"}
+
+
+def is_installed(name: str) -> bool:
+    """Say whether the package of a contender is there; nothing is imported."""
+    return name not in _NEEDS or importlib.util.find_spec(_NEEDS[name]) is not None
+
+
+def of(name: str) -> type[Contender]:
+    """Return the class of a contender."""
+    module, cls = _PLACES[name]
+    found: type[Contender] = getattr(importlib.import_module(f"{__name__}.{module}"), cls)
     return found
-
-
-#: The classes of those that are installed, by name.
-CLASSES: dict[str, type[Contender]] = _installed()

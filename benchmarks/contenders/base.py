@@ -24,6 +24,10 @@ class Contender(ABC):
     def load(self, template: str) -> None:
         """Take over the conversations of a database of ours that nobody has open."""
 
+    @abstractmethod
+    def attach(self) -> None:
+        """Make ready to use the file that is in the folder; what :meth:`load` ends with."""
+
     def scope(self) -> AbstractContextManager[Any]:
         """Return what surrounds the operations of a thread."""
         return nullcontext()

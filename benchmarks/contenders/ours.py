@@ -19,10 +19,10 @@ class NoScope(Contender):
     def load(self, template: str) -> None:
         """Copy the file; the project opens it on first use."""
         data.copy_to(template, self.folder)
-        self.open()
+        self.attach()
 
-    def open(self) -> None:
-        """Make the project object of a folder that is loaded."""
+    def attach(self) -> None:
+        """Make the project object."""
         self.project = Project(self.folder, durability=self.durability, **self.settings)
 
     def append(self, conversation: str, role: str, content: str) -> Any:
@@ -46,6 +46,14 @@ class NoScope(Contender):
     def listing(self, count: int) -> Any:
         """Return the newest conversations."""
         return self.project.conversations.list(limit=count)
+
+    def search(self, word: str, count: int) -> Any:
+        """Return the messages with a word, the best match first."""
+        return self.project.conversations.search(word, limit=count)
+
+    def prune(self, conversation: str, keep: int) -> int:
+        """Delete all but the newest messages; return how many went."""
+        return self.project.conversations.prune(conversation, keep)
 
     def contents(self, answer: Any) -> list[str]:
         """Return the contents."""
@@ -95,3 +103,19 @@ class PerCall(NoScope):
         """Return the newest conversations."""
         with self.project as project:
             return project.conversations.list(limit=count)
+
+
+class NoGroups(InScope):
+    """In a scope, each call with a commit of its own."""
+
+    settings = {"group_commit": False}  # noqa: RUF012
+
+
+class NoIndex(InScope):
+    """In a scope, on a file without full-text search."""
+
+    def load(self, template: str) -> None:
+        """Copy the file and take everything out of it that keeps the index."""
+        data.copy_to(template, self.folder)
+        data.drop_index(data.path_in(self.folder))
+        self.attach()

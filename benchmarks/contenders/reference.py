@@ -1,7 +1,7 @@
 """The reference: sqlite3 by hand, on the same schema, as somebody who knows SQLite well writes it for one purpose.
 
 One connection per thread, kept for good; prepared statements through the connection's cache; one lock for the writers
-of the process; plain tuples out. It checks no argument, translates no error, and trusts that the file stays where it is.
+of the process; plain tuples out. It checks no argument, translates no error, and trusts that the file stays in place.
 """
 
 from __future__ import annotations
@@ -30,6 +30,15 @@ LISTING = (
     "SELECT number, id, assistant_id, user_id, project_name, title, message_count, token_count, last_sequence,"
     " created_at, updated_at, metadata FROM conversations ORDER BY updated_at DESC, number DESC LIMIT ?"
 )
+SEARCH = (
+    "SELECT messages.id, conversations.id, role, messages.content, messages.created_at, title,"
+    " snippet(message_search, 0, '[', ']', '...', 12), rank FROM message_search"
+    " JOIN messages ON messages.id = message_search.rowid JOIN conversations ON number = messages.conversation"
+    " WHERE message_search MATCH ? ORDER BY rank LIMIT ?"
+)
+KEY = "SELECT number, last_sequence FROM conversations WHERE id = ?"
+PRUNE = "DELETE FROM messages WHERE id > ? AND id <= ?"
+DISCOUNT = "UPDATE conversations SET message_count = message_count - ? WHERE number = ?"
 
 
 def now() -> str:
@@ -49,7 +58,12 @@ class Reference(Contender):
 
     def load(self, template: str) -> None:
         """Copy the file."""
-        self.path = data.copy_to(template, self.folder)
+        data.copy_to(template, self.folder)
+        self.attach()
+
+    def attach(self) -> None:
+        """Remember the file in the folder."""
+        self.path = data.path_in(self.folder)
 
     def open(self) -> sqlite3.Connection:
         """Open the connection of this thread."""
@@ -120,6 +134,25 @@ class Reference(Contender):
         """Return the newest conversations."""
         return self.connection.execute(LISTING, (count,)).fetchall()
 
+    def search(self, word: str, count: int) -> list[tuple[Any, ...]]:
+        """Return the messages with a word, the best match first."""
+        return self.connection.execute(SEARCH, (word, count)).fetchall()
+
+    def prune(self, conversation: str, keep: int) -> int:
+        """Delete all but the newest messages; return how many went."""
+        execute = self.connection.execute
+        with self.lock:
+            execute("BEGIN IMMEDIATE")
+            try:
+                number, last = execute(KEY, (conversation,)).fetchone()
+                pruned = execute(PRUNE, (number << 32, number << 32 | last - keep)).rowcount
+                execute(DISCOUNT, (pruned, number))
+                execute("COMMIT")
+            except BaseException:
+                execute("ROLLBACK")
+                raise
+        return pruned
+
     def contents(self, answer: Any) -> list[str]:
         """Return the third column."""
         return [row[2] for row in answer]
@@ -133,3 +166,13 @@ class Reference(Contender):
         while self._opened:
             self._opened.pop().close()
         self._local = threading.local()
+
+
+class IndexByTriggers(Reference):
+    """Hand-tuned sqlite3 with the index as SQLite's manual says: triggers on each insert and delete."""
+
+    def load(self, template: str) -> None:
+        """Copy the file and change the manner of its index."""
+        data.copy_to(template, self.folder)
+        data.index_by_triggers(data.path_in(self.folder))
+        self.attach()

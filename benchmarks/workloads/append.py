@@ -11,6 +11,7 @@ from ..measure import Race, check
 
 _TALK = "talk-00001"
 _FIELD = (contenders.REFERENCE, *contenders.OURS, *contenders.RIVALS)
+_FIELD_OF_MANY = (contenders.REFERENCE, contenders.IN_SCOPE, contenders.PER_CALL, *contenders.RIVALS)
 
 
 class Appended:
@@ -48,7 +49,7 @@ def _one_message(bench: Bench, durability: str, stored: int) -> Race:
         runners = {
             name: in_scope(contender, contender.append, appended[name].take, count) for name, contender in field.items()
         }
-        race = bench.race("S1", f"{durability}, {stored:,} messages", runners)
+        race = bench.race(Race("S1", f"{durability}, {stored:,} messages"), runners)
         for name, contender in field.items():
             appended[name].check(contender, name)
     return race
@@ -63,7 +64,7 @@ def a_thousand_at_once(bench: Bench) -> Iterator[Race]:
             name: in_scope(contender, contender.append_many, _packed(appended[name], size), 1)
             for name, contender in field.items()
         }
-        race = bench.race("S13", f"{size:,} messages in one call", runners, slices=bench.pick(8, 4, 2), unit="ms")
+        race = bench.race(Race("S13", f"{size:,} messages in one call", unit="ms"), runners, bench.pick(8, 4, 2))
         for name, contender in field.items():
             appended[name].check(contender, name)
         yield race
@@ -74,6 +75,3 @@ def _packed(appended: Appended, size: int) -> Callable[[int], Arguments]:
         return [(_TALK, [message[1:] for message in appended.take(size)]) for _ in range(count)]
 
     return take
-
-
-_FIELD_OF_MANY = (contenders.REFERENCE, contenders.IN_SCOPE, contenders.PER_CALL, *contenders.RIVALS)

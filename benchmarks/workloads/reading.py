@@ -24,11 +24,12 @@ def last_messages(bench: Bench) -> Iterator[Race]:
         for name, contender in field.items():
             _check_newest(name, contender, list(counts)[-1], stored)
         count = bench.pick(200, 100, 5)
-        runners = {
-            name: in_scope(contender, contender.newest, _some_of(list(counts), _LAST), count)
-            for name, contender in field.items()
-        }
-        yield bench.race("S2", f"last {_LAST}, {talks:,} conversations", runners)
+        runners = {}
+        for name, contender in field.items():
+            # A session object of openai-agents opens connections of its own: it is spared a thousand of them.
+            talks_read = list(counts)[:50] if name == contenders.AGENTS else list(counts)
+            runners[name] = in_scope(contender, contender.newest, _some_of(talks_read, _LAST), count)
+        yield bench.race(Race("S2", f"last {_LAST}, {talks:,} conversations"), runners)
 
 
 def _some_of(talks: list[str], *rest: object) -> Callable[[int], Arguments]:
@@ -61,7 +62,7 @@ def whole_conversation(bench: Bench) -> Iterator[Race]:
             name: in_scope(contender, contender.whole, _some_of(talks, stored), bench.pick(20, 10, 2))
             for name, contender in field.items()
         }
-        yield bench.race("S3", f"{stored:,} messages", runners)
+        yield bench.race(Race("S3", f"{stored:,} messages"), runners)
 
 
 def newest_conversations(bench: Bench) -> Iterator[Race]:
@@ -79,4 +80,4 @@ def newest_conversations(bench: Bench) -> Iterator[Race]:
             name: in_scope(contender, contender.listing, lambda count: [(_LISTED,)] * count, bench.pick(200, 100, 3))
             for name, contender in field.items()
         }
-        yield bench.race("S8", f"{_LISTED} newest of {len(talks):,}", runners)
+        yield bench.race(Race("S8", f"{_LISTED} newest of {len(talks):,}"), runners)
