@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -127,6 +127,24 @@ def _dump(argument: str, value: dict[str, Any]) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(argument, "...", f"JSON values only ({error})") from error
     return dumped
+
+
+def any_of(argument: str, value: str | Collection[str], allowed: tuple[str, ...]) -> frozenset[str]:
+    """Return the set of texts that *value* names: one or several of *allowed*."""
+    try:
+        found = frozenset((value,) if isinstance(value, str) else value)
+    except TypeError:  # nothing to iterate over, or not hashable
+        found = frozenset(("",))
+    if not found.issubset(allowed):
+        raise InvalidArgument(argument, value, "any of " + ", ".join(map(repr, allowed)))
+    return found
+
+
+def marks(value: tuple[str, str]) -> tuple[str, str]:
+    """Return the two texts that go before and after a found word."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise InvalidArgument("marks", value, "two texts")
+    return text("marks", value[0], 100), text("marks", value[1], 100)
 
 
 def moment(argument: str, value: datetime | None, now: str) -> str:

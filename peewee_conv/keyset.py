@@ -23,7 +23,7 @@ def parse(after: str | None) -> tuple[str, Any]:
         return FIRST
     try:
         time, key = json.loads(after)
-        is_position = isinstance(time, str) and (isinstance(key, str) or type(key) is int and abs(key) < 2**63)
+        is_position = isinstance(time, str) and (isinstance(key, str) or (type(key) is int and abs(key) < 2**63))
         f"{time}{key}".encode()  # a lone surrogate
     except (TypeError, ValueError, RecursionError):
         is_position = False

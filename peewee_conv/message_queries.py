@@ -1,6 +1,6 @@
 """What the conversations service does on a connection: plain functions, each a read or one atomic write.
 
-They return rows, or a word where a rule of the schema refused something; the service makes records and errors of them.
+They return rows, of which the service makes records, or ``None`` where there is no such conversation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from typing import Any, Final
 
 from . import search_index, statements, window
 from .database.handle import Handle
-from .errors import AlreadyExists, DatabaseBusy, DatabaseFull, DatabaseReadOnly, InvalidArgument, LimitReached
+from .errors import (
+    AlreadyExists,
+    AssistantNotFound,
+    DatabaseBusy,
+    DatabaseFull,
+    DatabaseReadOnly,
+    InvalidArgument,
+    LimitReached,
+    PeeweeConvError,
+    UserNotFound,
+)
 from .statements import Statements
 
 Row = tuple[Any, ...]
@@ -25,19 +35,7 @@ Key = tuple[str, str]  # the id of a conversation, and the owner, or the empty t
 OPTIONAL_KEYS: Final = {"token_count", "metadata", "external_id", "created_at"}
 NEEDED_KEYS: Final = {"role", "content"}
 KEYS: Final = OPTIONAL_KEYS | NEEDED_KEYS
-NO_ASSISTANT: Final = ("no assistant",)
-NO_USER: Final = ("no user",)
-TAKEN: Final = ("taken",)
-NUMBER_TAKEN: Final = ("number taken",)
-NUMBERS_EXHAUSTED: Final = ("numbers exhausted",)
 
-_REFUSED = {
-    sqlite3.SQLITE_CONSTRAINT_UNIQUE: TAKEN,
-    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: NUMBER_TAKEN,
-    sqlite3.SQLITE_CONSTRAINT_ROWID: NUMBER_TAKEN,
-    sqlite3.SQLITE_CONSTRAINT_CHECK: NUMBERS_EXHAUSTED,
-    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: NO_ASSISTANT,
-}
 _SEARCH_SECONDS = 5.0
 _SNIPPET_WORDS = 12
 _MAX_QUERY = 1000
@@ -56,15 +54,24 @@ def rows(connection: sqlite3.Connection, sql: str, params: Row) -> list[Any]:
 # --- conversations ---
 
 
-def create(connection: sqlite3.Connection, row: Row) -> int | Row:
-    """Insert a conversation; return its number, or why not."""
+def create(connection: sqlite3.Connection, row: Row) -> int:
+    """Insert a conversation and return its number."""
     try:
         return connection.execute(statements.CREATE, row).lastrowid or 0
     except sqlite3.IntegrityError as error:
-        refused = _REFUSED.get(error.sqlite_errorcode)
-        if refused is None:
-            raise
-        return NO_USER if refused is NO_ASSISTANT and not _misses(connection, "assistants", row[2]) else refused
+        raise _refused(connection, error, row) from error
+
+
+def _refused(connection: sqlite3.Connection, error: sqlite3.IntegrityError, row: Row) -> PeeweeConvError:
+    """Return the error of ours for a conversation that a rule of the schema refused."""
+    code = error.sqlite_errorcode
+    if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return AssistantNotFound(row[2]) if _misses(connection, "assistants", row[2]) else UserNotFound(row[3])
+    if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+        return AlreadyExists("conversation", row[1])
+    if code == sqlite3.SQLITE_CONSTRAINT_CHECK:
+        return LimitReached("conversations", 2**31 - 1, "the last number is taken, use another project")
+    return AlreadyExists("conversation with number", row[0])
 
 
 def _misses(connection: sqlite3.Connection, table: str, id: str | None) -> bool:
@@ -72,12 +79,12 @@ def _misses(connection: sqlite3.Connection, table: str, id: str | None) -> bool:
 
 
 def update(connection: sqlite3.Connection, sql: Statements, key: Key, changes: dict[str, str | None], now: str) -> Any:
-    """Change columns of a conversation; return the new row, ``None`` where there is none, or why not."""
+    """Change columns of a conversation; return the new row, or ``None`` where there is none."""
     found = one(connection, sql.key, key)
     if found is None:
         return None
     if _misses(connection, "assistants", changes.get("assistant_id")):
-        return NO_ASSISTANT
+        raise AssistantNotFound(changes["assistant_id"])
     settings = "".join(f"{column} = ?, " for column in changes)
     connection.execute(
         f"UPDATE conversations SET {settings}updated_at = max(updated_at, ?) WHERE number = ?",

@@ -10,7 +10,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, Final, TypeVar
+
+from . import arguments
+from .errors import InvalidArgument
+
+#: What can be kept in a window whatever its age.
+PINS: Final = ("system", "developer", "instructions")
 
 Row = TypeVar("Row")
 
@@ -18,6 +24,15 @@ Row = TypeVar("Row")
 def estimate_tokens(text: str) -> int:
     """Estimate the tokens of a text that nobody counted: one for each four characters, rounded up."""
     return (len(text) + 3) // 4
+
+
+def counter(count_tokens: Callable[[str], int] | None) -> Callable[[Any], int]:
+    """Return what counts the tokens of a stored message: its stored count, or the caller's callable."""
+    if count_tokens is None:
+        return lambda row: estimate_tokens(row[2]) if row[3] is None else row[3]
+    if not callable(count_tokens):
+        raise InvalidArgument("count_tokens", count_tokens, "a callable from text to a number of tokens")
+    return lambda row: arguments.whole("answer of count_tokens", count_tokens(row[2]), 0, arguments.MAX_TOKENS)
 
 
 def suffix(

@@ -10,20 +10,11 @@ from typing import Any
 from .. import arguments, keyset, message_queries, statements, window
 from ..arguments import UNSET, Unset
 from ..database.handle import Handle
-from ..errors import (
-    AlreadyExists,
-    AssistantNotFound,
-    ConversationNotFound,
-    InvalidArgument,
-    LimitReached,
-    PeeweeConvError,
-    UserNotFound,
-)
+from ..errors import AlreadyExists, ConversationNotFound, InvalidArgument
 from ..ids import check_id, new_id
 from ..message_queries import NewMessage
 from ..records import Conversation, Message, Page, SearchHit
 
-_PINS = ("system", "developer", "instructions")
 _MARKS = ("[", "]")
 
 
@@ -97,10 +88,8 @@ class Conversations:
             now,
             arguments.json_object("metadata", metadata),
         )
-        outcome = self._handle.write(message_queries.create, row)
-        if not isinstance(outcome, int):
-            raise _refused(outcome, row)
-        head = (outcome, *row[1:6], 0, 0, 0, now, now, row[8])
+        number = self._handle.write(message_queries.create, row)
+        head = (number, *row[1:6], 0, 0, 0, now, now, row[8])
         return Conversation.of(head)
 
     def get(self, conversation_id: str) -> Conversation:
@@ -165,8 +154,6 @@ class Conversations:
         row = self._handle.write(message_queries.update, self._sql, key, changes, self._now())
         if row is None:
             raise ConversationNotFound(conversation_id)
-        if row == message_queries.NO_ASSISTANT:
-            raise AssistantNotFound(changes["assistant_id"])
         return Conversation.of(row)
 
     def delete(self, conversation_id: str) -> bool:
@@ -291,11 +278,11 @@ class Conversations:
         A tool's result and the call before it, which is the assistant's last message before it, are never split: the
         window has both or neither.
         """
-        pins = _check_pins(pin)
+        pins = arguments.any_of("pin", pin, window.PINS)
         limit = -1 if max_messages is None else arguments.whole("max_messages", max_messages, 1, 2**31 - 1)
         if max_tokens is not None:
             arguments.whole("max_tokens", max_tokens, 0, arguments.MAX_TOKENS)
-        count = _counter(count_tokens)
+        count = window.counter(count_tokens)
         key = self._key(conversation_id)
         if pins:
             read = self._handle.read_snapshot(
@@ -370,7 +357,7 @@ class Conversations:
             filters["messages.created_at >= ?"] = arguments.moment("since", since, "")
         if until is not None:
             filters["messages.created_at < ?"] = arguments.moment("until", until, "")
-        rows = message_queries.search(self._handle, query, filters, _check_marks(marks), limit)
+        rows = message_queries.search(self._handle, query, filters, arguments.marks(marks), limit)
         return SearchHit.all_of(rows)
 
     # --- what the verbs share ---
@@ -453,41 +440,3 @@ class Conversations:
         if stored[1:3] != new[:2]:
             raise AlreadyExists("another message with external_id", new[4])
         return Message.of((conversation_id, *stored))
-
-
-def _refused(outcome: Any, row: tuple[Any, ...]) -> PeeweeConvError:
-    """Return the error for a new conversation that a rule of the schema refused."""
-    if outcome == message_queries.NO_ASSISTANT:
-        return AssistantNotFound(row[2])
-    if outcome == message_queries.NO_USER:
-        return UserNotFound(row[3])
-    if outcome == message_queries.NUMBERS_EXHAUSTED:
-        return LimitReached("conversations", 2**31 - 1, "a conversation has the last number; use another project")
-    if outcome == message_queries.NUMBER_TAKEN:
-        return AlreadyExists("conversation with number", row[0])
-    return AlreadyExists("conversation", row[1])
-
-
-def _check_marks(marks: tuple[str, str]) -> tuple[str, str]:
-    if not isinstance(marks, (tuple, list)) or len(marks) != 2:
-        raise InvalidArgument("marks", marks, "two texts")
-    return arguments.text("marks", marks[0], 100), arguments.text("marks", marks[1], 100)
-
-
-def _check_pins(pin: str | Collection[str]) -> frozenset[str]:
-    try:
-        pins = frozenset((pin,) if isinstance(pin, str) else pin)
-    except TypeError:
-        pins = frozenset((None,))
-    if not pins.issubset(_PINS):
-        raise InvalidArgument("pin", pin, "any of " + ", ".join(map(repr, _PINS)))
-    return pins
-
-
-def _counter(count_tokens: Callable[[str], int] | None) -> Callable[[Any], int]:
-    """Return what counts the tokens of a row: its stored count, or the caller's callable."""
-    if count_tokens is None:
-        return lambda row: window.estimate_tokens(row[2]) if row[3] is None else row[3]
-    if not callable(count_tokens):
-        raise InvalidArgument("count_tokens", count_tokens, "a callable from text to a number of tokens")
-    return lambda row: arguments.whole("answer of count_tokens", count_tokens(row[2]), 0, arguments.MAX_TOKENS)
