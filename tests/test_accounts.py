@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from account_tools import START, Clock, profile, sign_up
 
-from peewee_conv import Project
+from peewee_conv import Project, search_index
+from peewee_conv.database.handle import Handle
 from peewee_conv.errors import InvalidArgument, ReferralKeyInvalid, ReferralKeyRequired, UserNotFound
+from peewee_conv.models import assistant
 
 
 def test_new_user_signs_up_with_a_key(project: Project) -> None:
@@ -143,6 +145,18 @@ def test_delete_takes_all_that_the_user_has(project: Project) -> None:
     assert project.conversations.search("heliotrope") == []
     assert project.usage.total().calls == 0
     assert [user.id for user in project.accounts.list()] == [other.user_id]
+
+
+def test_delete_leaves_the_search_index_in_step(project: Project) -> None:
+    user = sign_up(project).user_id
+    for owner in (user, None):
+        talk = project.conversations.create(user_id=owner)
+        project.conversations.add_message(talk.id, "user", "heliotrope")
+    project.conversations.search("heliotrope")
+
+    project.accounts.delete(user)
+
+    assert Handle(project._binding, assistant).read(search_index.is_in_step)
 
 
 def test_records_show_no_token(project: Project) -> None:

@@ -142,6 +142,13 @@ def test_lower_limits_hold_for_sessions_that_began_before(accounts: Accounts, to
     assert accounts.validate_session(token) is None
 
 
+def test_lower_absolute_limit_ends_sessions_that_began_before(accounts: Accounts, token: str, clock: Clock) -> None:
+    lower = accounts.with_session_limits(absolute_seconds=DAY)
+    clock.advance(days=1, microseconds=1)
+
+    assert lower.validate_session(token) is None
+
+
 @pytest.mark.parametrize(
     ("limits", "argument"),
     [
@@ -173,6 +180,20 @@ def test_validations_write_once_an_hour_at_most(make_project: Callable[..., Proj
         clock.advance(minutes=1)
 
     assert sorted(seen) == [START + timedelta(days=7, hours=hours) for hours in range(4)]
+
+
+def test_validations_within_the_hour_write_nothing(make_project: Callable[..., Project], clock: Clock) -> None:
+    project = make_project(now=clock, journal_mode="wal")
+    token = sign_up(project).token
+    log = project.database_path().with_name("assistant.db-wal")
+    before = log.stat()
+
+    for _ in range(10):
+        clock.advance(minutes=5)
+        assert project.accounts.validate_session(token) is not None
+
+    after = log.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
 
 
 def test_validation_waits_for_no_writer(make_project: Callable[..., Project], clock: Clock) -> None:
