@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from . import paths
+from .database import files
 from .database.cache import cache
 from .database.handle import Handle
 from .database.schema import Schema
@@ -136,18 +136,11 @@ class Project:
     def delete(self, timeout: float = 5.0) -> bool:
         """Dispose the project and delete its data folder with all our files; return whether there was one.
 
-        Other files of the directory stay. Other processes that have it open get ``DatabaseGone``.
+        Other files stay, and so does a data folder that has any. Other processes that have it open get
+        ``DatabaseGone``.
         """
         self.dispose(timeout)
-        folder = os.path.join(self._root, self._binding.settings.data_dir)
-        doomed = f"{folder}.deleted-{os.getpid()}-{os.urandom(4).hex()}"
-        try:
-            # One rename: no database is ever seen without its log, or the log of a deleted one by its successor.
-            os.rename(folder, doomed)
-        except FileNotFoundError:
-            return False
-        shutil.rmtree(doomed)
-        return True
+        return files.remove_folder(os.path.join(self._root, self._binding.settings.data_dir))
 
 
 class Projects:

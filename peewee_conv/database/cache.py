@@ -142,9 +142,8 @@ class Cache:
         if scope is not None:
             scope.abandon(binding)
         with self._lock:
-            if self._bindings.get(binding.root) is binding:
-                del self._bindings[binding.root]
-            binding.is_disposed = True
+            latest = self._bindings.pop(binding.root, binding)
+            binding.is_disposed = latest.is_disposed = True
         databases = self.open_databases(binding.root)
         ended = [database for database in databases if self.discard(database, "disposed")]
         deadline = time.monotonic() + timeout

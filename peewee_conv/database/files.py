@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ logger = logging.getLogger("peewee_conv")
 PAGE_SIZE = 8192  # bytes: reads messages of a few kB a quarter faster than 4 kB pages, in a third less space
 JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024  # bytes that a write-ahead log keeps after it was emptied
 CACHED_STATEMENTS = 256
+_OURS = re.compile(r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?")  # a database, its logs, its drafts and copies
 
 
 class Connection(sqlite3.Connection):
@@ -152,3 +155,30 @@ def _sync_folder(folder: str) -> None:
         logger.debug("%s cannot be synced", folder)
     finally:
         os.close(handle)
+
+
+def remove_folder(folder: str) -> bool:
+    """Delete a data folder, or only our files in it if it has others too; return whether it was there.
+
+    :raises DatabaseFailure: the system refused; what is left can be deleted by another call.
+    """
+    try:
+        names = os.listdir(folder)
+        if os.path.islink(folder) or not all(map(_OURS.fullmatch, names)):
+            _remove_ours(folder, names)
+            return True
+        doomed = f"{folder}.deleted-{os.getpid()}-{os.urandom(4).hex()}"
+        # One rename: no database is ever seen without its log, or the log of a deleted one by its successor.
+        os.rename(folder, doomed)
+        shutil.rmtree(doomed)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise translate(error, folder) from error
+    return True
+
+
+def _remove_ours(folder: str, names: list[str]) -> None:
+    # The logs before their databases: the next file of the name must not find the log of this one.
+    for name in sorted(filter(_OURS.fullmatch, names), key=len, reverse=True):
+        os.unlink(os.path.join(folder, name))
