@@ -13,8 +13,21 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
+autodoc_typehints = "signature"
+python_maximum_signature_line_length = 90
 autoclass_content = "both"
 
 html_theme = "furo"
 html_title = f"peewee_conv {release}"
+
+# Nobody but the package constructs what these modules hold.
+_NOT_CONSTRUCTED = ("records", "account_records", "feature_records", "models", "feature_models", "services", "database")
+
+
+def hide_signature(app, what, name, obj, options, signature, return_annotation):
+    part = name.removeprefix("peewee_conv.").split(".")[0]
+    return ("", None) if what == "class" and part in _NOT_CONSTRUCTED else None
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", hide_signature)
