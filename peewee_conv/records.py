@@ -13,21 +13,23 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from .clock import from_text
+from .clock import from_text, to_text
 
 T = TypeVar("T")
 
 
-def _column(index: int) -> Any:
+def column(index: int) -> Any:
+    """Describe an attribute that gives a value as it is stored."""
     return property(itemgetter(index))
 
 
-def _time(index: int) -> Any:
+def moment(index: int) -> Any:
+    """Describe an attribute that gives a stored time as an aware ``datetime``."""
     return property(lambda row: None if row[index] is None else from_text(row[index]))
 
 
-def _json(index: int) -> Any:
-    # A new object each time: a record cannot be changed through it.
+def json_object(index: int) -> Any:
+    """Describe an attribute that gives stored JSON as a dictionary, a new one each time; NULL is the empty one."""
     return property(lambda row: json.loads(row[index]) if row[index] else {})
 
 
@@ -65,7 +67,9 @@ class Record(tuple[Any, ...]):
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return to_text(value)
+    return value.to_dict() if isinstance(value, Record) else value
 
 
 def _short(value: Any) -> str:
@@ -79,13 +83,13 @@ class Assistant(Record):
     __slots__ = ()
     fields = ("id", "name", "instructions", "model", "metadata", "created_at", "updated_at")
 
-    id: str = _column(0)
-    name: str = _column(1)
-    instructions: str = _column(2)
-    model: str = _column(3)
-    metadata: dict[str, Any] = _json(4)
-    created_at: datetime = _time(5)
-    updated_at: datetime = _time(6)
+    id: str = column(0)
+    name: str = column(1)
+    instructions: str = column(2)
+    model: str = column(3)
+    metadata: dict[str, Any] = json_object(4)
+    created_at: datetime = moment(5)
+    updated_at: datetime = moment(6)
 
 
 class Conversation(Record):
@@ -113,18 +117,18 @@ class Conversation(Record):
         "metadata",
     )
 
-    number: int = _column(0)
-    id: str = _column(1)
-    assistant_id: str | None = _column(2)
-    user_id: str | None = _column(3)
-    project_name: str | None = _column(4)
-    title: str | None = _column(5)
-    message_count: int = _column(6)
-    token_count: int = _column(7)
-    last_sequence: int = _column(8)
-    created_at: datetime = _time(9)
-    updated_at: datetime = _time(10)
-    metadata: dict[str, Any] = _json(11)
+    number: int = column(0)
+    id: str = column(1)
+    assistant_id: str | None = column(2)
+    user_id: str | None = column(3)
+    project_name: str | None = column(4)
+    title: str | None = column(5)
+    message_count: int = column(6)
+    token_count: int = column(7)
+    last_sequence: int = column(8)
+    created_at: datetime = moment(9)
+    updated_at: datetime = moment(10)
+    metadata: dict[str, Any] = json_object(11)
 
 
 class Message(Record):
@@ -149,14 +153,14 @@ class Message(Record):
         "sequence",
     )
 
-    conversation_id: str = _column(0)
-    id: int = _column(1)
-    role: str = _column(2)
-    content: str = _column(3)
-    token_count: int | None = _column(4)
-    metadata: dict[str, Any] = _json(5)
-    external_id: str | None = _column(6)
-    created_at: datetime = _time(7)
+    conversation_id: str = column(0)
+    id: int = column(1)
+    role: str = column(2)
+    content: str = column(3)
+    token_count: int | None = column(4)
+    metadata: dict[str, Any] = json_object(5)
+    external_id: str | None = column(6)
+    created_at: datetime = moment(7)
 
     @property
     def sequence(self) -> int:
@@ -182,18 +186,14 @@ class SearchHit(Record):
     __slots__ = ()
     fields = ("message", "title", "snippet", "score")
 
-    title: str | None = _column(8)
-    snippet: str = _column(9)
-    score: float = _column(10)
+    title: str | None = column(8)
+    snippet: str = column(9)
+    score: float = column(10)
 
     @property
     def message(self) -> Message:
         """The message itself."""
         return Message.of(self[:8])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the values by name, the message as a dictionary of its own."""
-        return {**super().to_dict(), "message": self.message.to_dict()}
 
 
 class Page(list[T], Generic[T]):
