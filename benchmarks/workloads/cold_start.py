@@ -83,24 +83,22 @@ def fresh_process(bench: Bench) -> Iterator[Race]:
     with bench.space() as folder:
         data.template(folder, {"talk": _STORED})
         python = _clean_python(Path(folder, "environment"))
-        taken: dict[str, dict[str, list[Slice]]] = {case: {name: [] for name in _SCRIPTS} for case in _CASES}
         races = {case: Race("S12", case, unit="MB" if "memory" in case else "ms", reference=_PEEWEE) for case in _CASES}
-        for round_ in range(bench.rounds + 1):
-            for case in _CASES:
-                taken[case] = {name: [] for name in _SCRIPTS}
+        for _ in range(bench.rounds):
+            taken: dict[str, dict[str, list[Slice]]] = {case: {name: [] for name in _SCRIPTS} for case in _CASES}
             for turn in range(slices):
                 for name in sorted(_SCRIPTS, reverse=bool(turn % 2)):
                     for case, value in zip(_CASES, _start(python, name, folder), strict=True):
                         taken[case][name].append(Slice([value], value))
-            if round_:  # the first one writes the byte code
-                for case in _CASES:
-                    races[case].add_round(taken[case])
+            for case in _CASES:
+                races[case].add_round(taken[case])
     yield from races.values()
 
 
 def _start(python: str, name: str, folder: str) -> tuple[float, float, float, float]:
     began = time.perf_counter()
-    done = subprocess.run([python, "-c", _SCRIPTS[name], folder], capture_output=True, text=True, check=False)
+    command = [python, "-c", _SCRIPTS[name], folder]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
     check(done.returncode == 0, f"{name} fails in a clean environment: {done.stderr}")
     imported, read, peak_mb, last = json.loads(done.stdout)
@@ -120,6 +118,7 @@ def _clean_python(folder: Path) -> str:
     _copy_package(ours, place / "peewee_conv")
     if not (ours / "migrations").exists():  # a checkout keeps them beside the package
         _copy_package(ours.parent / "migrations", place / "peewee_conv" / "migrations")
+    subprocess.run([python, "-m", "compileall", "-q", place], check=True)  # as an installer does
     return str(python)
 
 

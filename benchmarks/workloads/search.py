@@ -50,7 +50,8 @@ def _searching(bench: Bench, folder: str, template: str, talks: list[str]) -> Ra
 def _check_found(name: str, contender: Reference | InScope, talk: str) -> None:
     with contender.scope():
         found = contender.search(data.needle(talk), _LIMIT)
-    places = sorted(row[0] & 0xFFFFFFFF for row in found)
+    keys = [hit.message.id if isinstance(contender, InScope) else hit[0] for hit in found]
+    places = sorted(key & 0xFFFFFFFF for key in keys)
     expected = [at for at in range(1, _STORED + 1) if data.needle(talk) in data.content(talk, at)]
     check(places == expected, f"{name} found messages {places} of {talk} and not {expected}")
 
