@@ -10,15 +10,15 @@ The command prints; here is the work. Each step returns what it found.
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .project import Project, Projects
 from .records import Assistant
 from .window import estimate_tokens
+
+Item = TypeVar("Item")
 
 THREADS = 8
 MEASURED_THREADS = (1, 4, 16)
@@ -114,9 +114,8 @@ def store(projects: Mapping[str, Project], talks: Iterable[Talk]) -> Stored:
     # One of each desk in turn, so that neighbours in the queue belong to different projects.
     ordered = [talk for pair in zip(*_by_desk(talks).values(), strict=True) for talk in pair]
     started = time.perf_counter()
-    with ThreadPoolExecutor(THREADS) as pool:
-        taken = [seconds for of_one in pool.map(store_one, ordered) for seconds in of_one]
-    return Stored(len(taken), time.perf_counter() - started, statistics.median(taken))
+    taken = _in_threads(THREADS, store_one, ordered)
+    return Stored(len(taken), time.perf_counter() - started, _median(taken))
 
 
 def _by_desk(talks: Iterable[Talk]) -> dict[str, list[Talk]]:
@@ -124,6 +123,18 @@ def _by_desk(talks: Iterable[Talk]) -> dict[str, list[Talk]]:
     for talk in talks:
         found.setdefault(talk.desk, []).append(talk)
     return found
+
+
+def _in_threads(threads: int, work: Callable[[Item], list[float]], items: Iterable[Item]) -> list[float]:
+    """Do *work* on each item from so many threads at once and return all that it took; its errors are raised here."""
+    from concurrent.futures import ThreadPoolExecutor  # here: every command imports this module
+
+    with ThreadPoolExecutor(threads) as pool:
+        return [seconds for of_one in pool.map(work, items) for seconds in of_one]
+
+
+def _median(taken: list[float]) -> float:
+    return sorted(taken)[len(taken) // 2]
 
 
 def _timed(work: Callable[..., object], *args: object) -> float:
@@ -188,7 +199,7 @@ def measure(root: str) -> Measured:
     try:
         rates = [_measure_appends(project, threads) for threads in MEASURED_THREADS]
         newest = project.conversations.list(limit=1)[0].id
-        window = statistics.median(_timed(project.conversations.context, newest) for _ in range(200))
+        window = _median([_timed(project.conversations.context, newest) for _ in range(200)])
     finally:
         project.dispose()
     return Measured(rates, window, _measure_open(f"{root}/measured"), _measure_create(root))
@@ -204,10 +215,9 @@ def _measure_appends(project: Project, threads: int) -> Rate:
             taken.append(_timed(project.conversations.add_message, conversation_id, "user", _CONTENT))
         return taken
 
-    with ThreadPoolExecutor(threads) as pool:
-        taken = sorted(seconds for of_one in pool.map(append, ids) for seconds in of_one)
+    taken = sorted(_in_threads(threads, append, ids))
     elapsed = time.perf_counter() - started
-    return Rate(threads, len(taken) / elapsed, statistics.median(taken), taken[len(taken) * 99 // 100])
+    return Rate(threads, len(taken) / elapsed, _median(taken), taken[len(taken) * 99 // 100])
 
 
 def _measure_open(path: str) -> float:
@@ -218,7 +228,7 @@ def _measure_open(path: str) -> float:
         project.conversations.list(limit=1)
         taken.append(time.perf_counter() - started)
         project.dispose()
-    return statistics.median(taken)
+    return _median(taken)
 
 
 def _measure_create(root: str) -> float:
@@ -227,4 +237,4 @@ def _measure_create(root: str) -> float:
         project = Project(f"{root}/new-{number}")
         taken.append(_timed(project.conversations.create))
         project.dispose()
-    return statistics.median(taken)
+    return _median(taken)

@@ -17,6 +17,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: the arguments; ``None`` takes those of the process.
     """
+    try:
+        return _run(argv)
+    except BrokenPipeError:
+        _silence_stdout()
+        return READER_GONE
+
+
+def _run(argv: Sequence[str] | None) -> int:
     console = Console(sys.stdout, sys.stderr)
     try:
         args = _parse(argv)
@@ -28,8 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = args.run(args, console)
         console.flush()
     except BrokenPipeError:
-        _silence_stdout()
-        return READER_GONE
+        raise
     except KeyboardInterrupt:
         console.error("interrupted")
         return INTERRUPTED

@@ -111,7 +111,7 @@ def build_parser() -> Parser:
     from . import backup, check, conversations, demo, migrate, stats, transfer
 
     parser = Parser(prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG, usage="%(prog)s COMMAND [options]")
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
     add_shared(parser)
     commands = Commands(parser)
     for module in (demo, transfer, conversations, stats, migrate, check, backup):
@@ -119,16 +119,19 @@ def build_parser() -> Parser:
     return parser
 
 
-def _version() -> str:
-    import sqlite3
-    import sys
+class _Version(argparse.Action):
+    """Prints the versions of all that matters in a report of a bug; looked up only when asked for."""
 
-    import peewee
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> NoReturn:
+        import platform
+        import sqlite3
+        from importlib.metadata import version
 
-    from peewee_conv import __version__
+        from peewee_conv import __version__
 
-    python = ".".join(map(str, sys.version_info[:3]))
-    return f"peewee-conv {__version__} (peewee {peewee.__version__}, SQLite {sqlite3.sqlite_version}, Python {python})"
+        others = f"peewee {version('peewee')}, SQLite {sqlite3.sqlite_version}, Python {platform.python_version()}"
+        print(f"{PROGRAM} {__version__} ({others})")
+        parser.exit()
 
 
 # --- the types of arguments ---
