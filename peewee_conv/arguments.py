@@ -106,6 +106,14 @@ def optional_json_object(argument: str, value: object) -> str | None:
     return None if dumped == "{}" else dumped
 
 
+def json_list(argument: str, value: object) -> str:
+    """Return *value*, a list of JSON values, as JSON text."""
+    if not isinstance(value, list):
+        raise InvalidArgument(argument, value, "a list of JSON values")
+    _check_keys(argument, value, MAX_DEPTH)
+    return _dump(argument, value)
+
+
 def _check_keys(argument: str, value: object, depth: int) -> None:
     """Refuse keys that ``json.dumps`` would turn into text without a word, and what may not be readable again."""
     if isinstance(value, dict):
@@ -120,7 +128,7 @@ def _check_keys(argument: str, value: object, depth: int) -> None:
         _check_keys(argument, item, depth - 1)
 
 
-def _dump(argument: str, value: dict[str, Any]) -> str:
+def _dump(argument: str, value: dict[str, Any] | list[Any]) -> str:
     try:
         dumped = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         dumped.encode()
