@@ -122,6 +122,13 @@ def test_used_session_ends_after_thirty_days_to_the_microsecond(accounts: Accoun
     assert accounts.validate_session(token) is None
 
 
+def test_no_use_sets_an_end_past_the_thirty_days() -> None:
+    began, end = to_text(START), to_text(START + timedelta(days=30))
+    late = to_text(START + timedelta(days=29))
+
+    assert due_expiry(began, shifted(late, DAY // 2), late, LIMITS) == end
+
+
 def test_limits_are_the_callers_choice(accounts: Accounts, clock: Clock) -> None:
     short = accounts.with_session_limits(idle_seconds=60, absolute_seconds=90, renew_seconds=0)
     token = short.sign_in(profile(), referral_key=accounts.create_key()).token

@@ -57,9 +57,10 @@ def test_added_dataset_is_loading(make_project: Callable[..., Project], clock: C
         "schema": [],
         "status": "loading",
         "error_message": None,
-        "created_at": clock.text.replace(".000000Z", "Z"),
+        "created_at": added.to_dict()["created_at"],
         "loaded_at": None,
     }
+    assert added.created_at == START
     assert project.datasets.get("d-1") == added
 
 
@@ -316,6 +317,7 @@ def test_only_a_loading_dataset_becomes_ready_or_fails(project: Project, talk: s
         ({"schema": {"a": 1}}, "schema"),
         ({"schema": [float("nan")]}, "schema"),
         ({"schema": [object()]}, "schema"),
+        ({"schema": [{1: "a"}]}, "schema"),
         ({"schema": ["\ud800"]}, "schema"),
     ],
     ids=ascii,

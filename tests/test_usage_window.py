@@ -201,20 +201,21 @@ def test_spend_takes_the_last_token_and_not_one_more(frozen: Project, user: str)
     assert frozen.usage.total().total_tokens == 100
 
 
-def test_refused_spend_says_when_there_is_room_enough(frozen: Project, user: str, clock: Clock) -> None:
+@pytest.mark.parametrize("tokens", [1, 25, 26, 100])
+def test_refused_spend_says_when_there_is_room_enough(frozen: Project, user: str, clock: Clock, tokens: int) -> None:
     usage = frozen.usage.with_limit(100)
     for _ in range(4):
         usage.spend(user, 25, 0, "m")
         clock.advance(hours=1)
 
     with pytest.raises(RateLimited) as caught:
-        usage.spend(user, 30, 0, "m")
+        usage.spend(user, tokens, 0, "m")
 
     clock.advance(seconds=caught.value.retry_after, microseconds=-1)
     with pytest.raises(RateLimited):
-        usage.spend(user, 30, 0, "m")
+        usage.spend(user, tokens, 0, "m")
     clock.advance(microseconds=1)
-    assert usage.spend(user, 30, 0, "m").total_tokens == 30
+    assert usage.spend(user, tokens, 0, "m").total_tokens == tokens
 
 
 def test_spend_of_more_than_the_limit_waits_for_the_whole_window(frozen: Project, user: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import json
 import re
 import sqlite3
 from typing import Any
@@ -111,9 +110,7 @@ class Datasets:
             self._now(),
             self._limit,
         )
-        stored, refusal = self._handle.write(_add, row)
-        self._raise_refused(refusal, row)
-        return Dataset.of(stored)
+        return Dataset.of(self._handle.write(_add, row))
 
     def get(self, dataset_id: str) -> Dataset:
         """Return a dataset.
@@ -156,14 +153,10 @@ class Datasets:
         :raises DatasetNotFound: there is none of that id.
         :raises InvalidArgument: an argument is not allowed, or the dataset is not ``loading``.
         """
-        stored_schema = _check_schema(schema)
-        columns = len(schema) if column_count is None else column_count
-        found = (
-            arguments.whole("row_count", row_count, 0, _MAX_COUNT),
-            arguments.whole("column_count", columns, 0, _MAX_COUNT),
-            stored_schema,
-        )
-        return self._changed(_READY, dataset_id, self._now(), *found)
+        stored_schema = arguments.json_list("schema", schema)
+        rows = arguments.whole("row_count", row_count, 0, _MAX_COUNT)
+        columns = arguments.whole("column_count", len(schema) if column_count is None else column_count, 0, _MAX_COUNT)
+        return self._changed(_READY, dataset_id, self._now(), rows, columns, stored_schema)
 
     def mark_error(self, dataset_id: str, message: str) -> Dataset:
         """Note why a dataset could not be loaded, and return it. What was found before is kept.
@@ -192,20 +185,7 @@ class Datasets:
 
     def _changed(self, sql: str, dataset_id: str, *params: Any) -> Dataset:
         key = self._key("dataset_id", dataset_id)
-        row, status = self._handle.write(_change, sql, key, params)
-        if row is not None:
-            return Dataset.of(row)
-        if status is None:
-            raise DatasetNotFound(dataset_id)
-        raise InvalidArgument("dataset_id", dataset_id, f"a dataset that is loading; this one is {status}: refresh it")
-
-    def _raise_refused(self, refusal: str | None, row: Row) -> None:
-        if refusal == "conversation":
-            raise ConversationNotFound(row[0])
-        if refusal == "limit":
-            raise LimitReached("datasets of a conversation", row[6], "remove one, or raise the limit")
-        if refusal is not None:
-            raise AlreadyExists(f"dataset with {refusal}", {"id": row[2], "url": row[3], "name": row[4]}[refusal])
+        return Dataset.of(self._handle.write(_change, sql, key, params))
 
 
 def check_url(value: object) -> str:
@@ -219,42 +199,36 @@ def check_url(value: object) -> str:
     return url
 
 
-def _check_schema(value: object) -> str:
-    if not isinstance(value, list):
-        raise InvalidArgument("schema", value, "a list of JSON values")
-    try:
-        dumped = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        dumped.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument("schema", "...", f"JSON values only ({error})") from error
-    return dumped
-
-
 def _rows(connection: sqlite3.Connection, sql: str, params: Row) -> list[Any]:
     return connection.execute(sql, params).fetchall()
 
 
-def _add(connection: sqlite3.Connection, row: Row) -> tuple[Row, str | None]:
-    """Insert a dataset by one statement that holds all the rules; return the row, or which rule refused it."""
+def _add(connection: sqlite3.Connection, row: Row) -> Row:
+    """Insert a dataset by one statement that holds all the rules, and return its row; or say which rule refused it."""
     added = _rows(connection, _ADD, row)
     if added:
-        return added[0], None
-    if not _rows(connection, _CONVERSATION, row[:2]):
-        return (), "conversation"
-    for column, value in (("url", row[3]), ("name", row[4])):
-        taken = f"SELECT 1 FROM datasets WHERE conversation_id = ? AND {column} = ?"
-        if _rows(connection, taken, (row[0], value)):
-            return (), column
-    return (), "id" if _rows(connection, "SELECT 1 FROM datasets WHERE id = ?", (row[2],)) else "limit"
+        return tuple(added[0])
+    conversation_id, owner, id, url, name, _, limit = row
+    if not _rows(connection, _CONVERSATION, (conversation_id, owner)):
+        raise ConversationNotFound(conversation_id)
+    if _rows(connection, "SELECT 1 FROM datasets WHERE conversation_id = ? AND url = ?", (conversation_id, url)):
+        raise AlreadyExists("dataset with url", url)
+    if _rows(connection, "SELECT 1 FROM datasets WHERE conversation_id = ? AND name = ?", (conversation_id, name)):
+        raise AlreadyExists("dataset with name", name)
+    if _rows(connection, "SELECT 1 FROM datasets WHERE id = ?", (id,)):
+        raise AlreadyExists("dataset with id", id)
+    raise LimitReached("datasets of a conversation", limit, "remove one, or raise the limit")
 
 
-def _change(connection: sqlite3.Connection, sql: str, key: Row, params: Row) -> tuple[Row | None, str | None]:
-    """Change a dataset; return its row, or the status that forbids it, or neither where there is none."""
+def _change(connection: sqlite3.Connection, sql: str, key: Row, params: Row) -> Row:
     changed = _rows(connection, sql, (*key, *params))
     if changed:
-        return changed[0], None
+        return tuple(changed[0])
     found = _rows(connection, _FIND, key)
-    return None, found[0][7] if found else None
+    if not found:
+        raise DatasetNotFound(key[0])
+    status = found[0][7]
+    raise InvalidArgument("dataset_id", key[0], f"a dataset that is loading; this one is {status}: refresh it")
 
 
 def _remove(connection: sqlite3.Connection, key: Row) -> bool:

@@ -77,7 +77,7 @@ class Usage:
         :param window_seconds: the length of the window, 1 second to 366 days.
         :param warning_percent: from which share of the limit on to warn, 1 to 100.
         """
-        arguments.whole("limit_tokens", limit_tokens, 1, arguments.MAX_TOKENS)
+        arguments.whole("limit_tokens", limit_tokens, 1, arguments.MAX_TOKEN_COUNT)
         arguments.whole("window_seconds", window_seconds, 1, _MAX_WINDOW)
         arguments.whole("warning_percent", warning_percent, 1, 100)
         return Usage(self._handle, RateLimit(limit_tokens, window_seconds, warning_percent))
@@ -108,7 +108,7 @@ class Usage:
         moment = arguments.moment("timestamp", timestamp, now)
         if moment > now:
             raise InvalidArgument("timestamp", timestamp, "a time that is not in the future")
-        return self._stored((*row, moment), self._handle.write(_record, (*row, moment)))
+        return TokenUsage.of(self._handle.write(_record, (*row, moment)))
 
     def spend(
         self,
@@ -129,8 +129,7 @@ class Usage:
             the window is.
         """
         row = self._checked(user_id, input_tokens, output_tokens, model_name, conversation_id, prices)
-        moment, stored = self._handle.write(_spend, row, self._limit, self._now)
-        return self._stored((*row, moment), stored)
+        return TokenUsage.of(self._handle.write(_spend, row, self._limit, self._now))
 
     def status(self, user_id: str) -> RateLimitStatus:
         """Return where a user stands in the window that ends now.
@@ -139,10 +138,7 @@ class Usage:
 
         :raises UserNotFound: the user does not exist.
         """
-        found = self._handle.read_snapshot(_status, check_id("user_id", user_id), self._limit, self._now)
-        if found is None:
-            raise UserNotFound(user_id)
-        return found
+        return self._handle.read_snapshot(_status, check_id("user_id", user_id), self._limit, self._now)
 
     def totals(
         self,
@@ -202,13 +198,6 @@ class Usage:
             rate_limits.cost(prices, model_name, input_tokens, output_tokens),
         )
 
-    def _stored(self, row: Row, missing: str | None) -> TokenUsage:
-        if missing == "user":
-            raise UserNotFound(row[1])
-        if missing == "conversation":
-            raise ConversationNotFound(row[2])
-        return TokenUsage.of(row)
-
 
 def _conditions(
     user_id: str | None,
@@ -235,15 +224,16 @@ def _rows(connection: sqlite3.Connection, sql: str, params: Row) -> list[Any]:
     return connection.execute(sql, params).fetchall()
 
 
-def _record(connection: sqlite3.Connection, row: Row) -> str | None:
-    """Insert a row; return ``None``, or what is missing."""
-    if connection.execute(_INSERT, row).rowcount == 1:
-        return None
-    return "conversation" if _exists(connection, row[1]) else "user"
+def _record(connection: sqlite3.Connection, row: Row) -> Row:
+    if connection.execute(_INSERT, row).rowcount != 1:
+        _check_user(connection, row[1])
+        raise ConversationNotFound(row[2])
+    return row
 
 
-def _exists(connection: sqlite3.Connection, user_id: str) -> bool:
-    return connection.execute("SELECT 1 FROM users WHERE id = ?", (user_id,)).fetchone() is not None
+def _check_user(connection: sqlite3.Connection, user_id: str) -> None:
+    if connection.execute("SELECT 1 FROM users WHERE id = ?", (user_id,)).fetchone() is None:
+        raise UserNotFound(user_id)
 
 
 def _window_end(connection: sqlite3.Connection, user_id: str, now: str) -> str:
@@ -255,9 +245,7 @@ def _window_end(connection: sqlite3.Connection, user_id: str, now: str) -> str:
     return now if newest is None else max(now, newest)
 
 
-def _spend(
-    connection: sqlite3.Connection, row: Row, limit: RateLimit, clock: Callable[[], str]
-) -> tuple[str, str | None]:
+def _spend(connection: sqlite3.Connection, row: Row, limit: RateLimit, clock: Callable[[], str]) -> Row:
     now = clock()  # here, behind the lock: whoever waited for it does not bring an old time along
     end = _window_end(connection, row[1], now)
     start = rate_limits.window_start(limit, end)
@@ -267,14 +255,13 @@ def _spend(
         freeing = connection.execute(_FREES_ENOUGH, (row[1], start, excess)).fetchone()
         wait = float(limit.window_seconds) if freeing is None else rate_limits.leaves_in(limit, freeing[0], end)
         raise RateLimited(limit.limit_tokens, used, wait)
-    return now, _record(connection, (*row, now))
+    return _record(connection, (*row, now))
 
 
 def _status(
     connection: sqlite3.Connection, user_id: str, limit: RateLimit, clock: Callable[[], str]
-) -> RateLimitStatus | None:
-    if not _exists(connection, user_id):
-        return None
+) -> RateLimitStatus:
+    _check_user(connection, user_id)
     end = _window_end(connection, user_id, clock())
     used, oldest = connection.execute(_WINDOW, (user_id, rate_limits.window_start(limit, end))).fetchone()
     return rate_limits.figures(limit, used, oldest, end)
