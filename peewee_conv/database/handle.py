@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar, TypeVarTuple
 
 from .cache import Binding
-from .faults import translate
 from .lease import Lease
 from .schema import Schema
 from .scope import current_scope
@@ -45,12 +44,12 @@ class Handle:
                 lease.check()
                 return work(lease.conn, *args)
             except _FAULTS as error:
-                raise translate(error, lease.database.path) from error
+                raise lease.database.fault(error) from error
         database, connection = self.binding.checkout(self.schema)
         try:
             return work(connection, *args)
         except _FAULTS as error:
-            raise translate(error, database.path) from error
+            raise database.fault(error) from error
         finally:
             database.checkin(connection)
 
@@ -100,12 +99,12 @@ class Handle:
                     return _in_savepoint(lease.conn, work, args, is_statement)
                 return lease.database.writer.run(lease.conn, work, args, is_statement)
             except _FAULTS as error:
-                raise translate(error, lease.database.path) from error
+                raise lease.database.fault(error) from error
         database, connection = self.binding.checkout(self.schema)
         try:
             return database.writer.run(connection, work, args, is_statement)
         except _FAULTS as error:
-            raise translate(error, database.path) from error
+            raise database.fault(error) from error
         finally:
             database.checkin(connection)
 

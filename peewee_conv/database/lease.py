@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError, ProjectDisposed
 from . import fork
-from .faults import translate
 
 if TYPE_CHECKING:
     from .files import Connection
@@ -104,7 +103,7 @@ class Lease:
         except BaseException as error:
             self._end()  # an interrupt may come when the lock is taken already
             if isinstance(error, sqlite3.Error):
-                raise translate(error, self.database.path) from error
+                raise self.database.fault(error) from error
             raise
 
     def commit(self) -> None:
@@ -116,7 +115,7 @@ class Lease:
             self.conn.execute("COMMIT")
             self.database.check_identity(self.conn)
         except sqlite3.Error as error:
-            raise translate(error, self.database.path) from error
+            raise self.database.fault(error) from error
         finally:
             self._end()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from peewee import SqliteDatabase
 
 from .. import migrate, paths
-from ..errors import DatabaseGone, DatabaseReadOnly, ProjectNotBound
+from ..errors import DatabaseGone, DatabaseReadOnly, PeeweeConvError, ProjectNotBound
 from . import files
 from .faults import translate
 from .files import Connection
@@ -225,6 +225,13 @@ class ProjectDatabase(SqliteDatabase):
             pass
         self._cache.discard(self, "gone")
         raise DatabaseGone(self.path, "was deleted or replaced while it was written to; nothing is acknowledged")
+
+    def fault(self, error: Exception) -> PeeweeConvError:
+        """Return our error for *error*; where the file has gone, the next call opens what is there then."""
+        failure = translate(error, self.path)
+        if isinstance(failure, DatabaseGone):
+            self._cache.discard(self, "gone")
+        return failure
 
     # --- what Peewee sees: the connection of the current scope ---
 

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ..errors import ProjectNotBound
-from .faults import translate
 from .lease import Lease
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -83,7 +82,7 @@ class Transaction:
         try:
             lease.conn.execute(sql)
         except sqlite3.Error as error:
-            raise translate(error, lease.database.path) from error
+            raise lease.database.fault(error) from error
 
     # --- Peewee's explicit verbs, inside the block ---
 
