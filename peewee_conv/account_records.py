@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from .records import Record, _column, _time
+from .records import Record, column, moment
 
 
 class User(Record):
@@ -15,21 +15,21 @@ class User(Record):
     __slots__ = ()
     fields = ("id", "google_id", "email", "name", "avatar_url", "created_at", "last_login_at")
 
-    id: str = _column(0)
-    google_id: str = _column(1)
-    email: str = _column(2)
-    name: str = _column(3)
-    avatar_url: str | None = _column(4)
-    created_at: datetime = _time(5)
-    last_login_at: datetime = _time(6)
+    id: str = column(0)
+    google_id: str = column(1)
+    email: str = column(2)
+    name: str = column(3)
+    avatar_url: str | None = column(4)
+    created_at: datetime = moment(5)
+    last_login_at: datetime = moment(6)
 
 
 class _WithToken(Record):
     __slots__ = ()
 
-    token: str = _column(0)
-    user_id: str = _column(1)
-    expires_at: datetime = _time(2)
+    token: str = column(0)
+    user_id: str = column(1)
+    expires_at: datetime = moment(2)
 
 
 class NewSession(_WithToken):
@@ -54,7 +54,7 @@ class SignIn(_WithToken):
     __slots__ = ()
     fields = ("user", "is_new", "expires_at")
 
-    is_new: bool = _column(3)
+    is_new: bool = column(3)
 
     @property
     def user(self) -> User:
@@ -76,12 +76,12 @@ class ReferralKey(Record):
     __slots__ = ()
     fields = ("id", "prefix", "created_by", "used_by", "created_at", "used_at", "is_used")
 
-    id: str = _column(0)
-    prefix: str = _column(1)
-    created_by: str | None = _column(2)
-    used_by: str | None = _column(3)
-    created_at: datetime = _time(4)
-    used_at: datetime | None = _time(5)
+    id: str = column(0)
+    prefix: str = column(1)
+    created_by: str | None = column(2)
+    used_by: str | None = column(3)
+    created_at: datetime = moment(4)
+    used_at: datetime | None = moment(5)
 
     @property
     def is_used(self) -> bool:
@@ -112,16 +112,16 @@ class Dataset(Record):
         "loaded_at",
     )
 
-    id: str = _column(0)
-    conversation_id: str = _column(1)
-    url: str = _column(2)
-    name: str = _column(3)
-    row_count: int = _column(4)
-    column_count: int = _column(5)
-    status: str = _column(7)
-    error_message: str | None = _column(8)
-    created_at: datetime = _time(9)
-    loaded_at: datetime | None = _time(10)
+    id: str = column(0)
+    conversation_id: str = column(1)
+    url: str = column(2)
+    name: str = column(3)
+    row_count: int = column(4)
+    column_count: int = column(5)
+    status: str = column(7)
+    error_message: str | None = column(8)
+    created_at: datetime = moment(9)
+    loaded_at: datetime | None = moment(10)
 
     @property
     def schema(self) -> list[Any]:
@@ -150,14 +150,14 @@ class TokenUsage(Record):
         "timestamp",
     )
 
-    id: str = _column(0)
-    user_id: str = _column(1)
-    conversation_id: str | None = _column(2)
-    model_name: str = _column(3)
-    input_tokens: int = _column(4)
-    output_tokens: int = _column(5)
-    cost: float = _column(6)
-    timestamp: datetime = _time(7)
+    id: str = column(0)
+    user_id: str = column(1)
+    conversation_id: str | None = column(2)
+    model_name: str = column(3)
+    input_tokens: int = column(4)
+    output_tokens: int = column(5)
+    cost: float = column(6)
+    timestamp: datetime = moment(7)
 
     @property
     def total_tokens(self) -> int:
@@ -177,11 +177,11 @@ class UsageTotal(Record):
     __slots__ = ()
     fields = ("key", "calls", "input_tokens", "output_tokens", "total_tokens", "cost")
 
-    key: str | None = _column(0)
-    calls: int = _column(1)
-    input_tokens: int = _column(2)
-    output_tokens: int = _column(3)
-    cost: float = _column(4)
+    key: str | None = column(0)
+    calls: int = column(1)
+    input_tokens: int = column(2)
+    output_tokens: int = column(3)
+    cost: float = column(4)
 
     @property
     def total_tokens(self) -> int:
@@ -211,10 +211,10 @@ class RateLimitStatus(Record):
         "warning",
     )
 
-    allowed: bool = _column(0)
-    usage_tokens: int = _column(1)
-    limit_tokens: int = _column(2)
-    usage_percent: float = _column(3)
-    remaining_tokens: int = _column(4)
-    resets_in_seconds: float | None = _column(5)
-    warning: bool = _column(6)
+    allowed: bool = column(0)
+    usage_tokens: int = column(1)
+    limit_tokens: int = column(2)
+    usage_percent: float = column(3)
+    remaining_tokens: int = column(4)
+    resets_in_seconds: float | None = column(5)
+    warning: bool = column(6)
