@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -135,6 +135,13 @@ def _dump(argument: str, value: dict[str, Any] | list[Any]) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(argument, "...", f"JSON values only ({error})") from error
     return dumped
+
+
+def items(argument: str, value: object, allowed: str) -> list[Any]:
+    """Return what *value* iterates over; a text or bytes are refused, though they could be iterated over too."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise InvalidArgument(argument, value, allowed)
+    return list(value)
 
 
 def any_of(argument: str, value: str | Collection[str], allowed: tuple[str, ...]) -> frozenset[str]:

@@ -163,3 +163,20 @@ class ScheduleOverride(Record):
     override_type: str = column(2)
     expires_at: datetime = moment(3)
     created_at: datetime = moment(4)
+
+
+class Window(Record):
+    """A stretch of time in which agents should run.
+
+    :ivar starts_at: aware, inclusive.
+    :ivar ends_at: aware, exclusive.
+    :ivar is_override: it is open, or longer, because somebody started it by hand.
+    """
+
+    __slots__ = ()
+    fields = ("schedule_id", "starts_at", "ends_at", "is_override")
+
+    schedule_id: int = column(0)
+    starts_at: datetime = column(1)
+    ends_at: datetime = column(2)
+    is_override: bool = column(3)

@@ -32,7 +32,23 @@ def parse(after: str | None) -> tuple[str, Any]:
     return time, key
 
 
-def page(rows: list[T], limit: int, position: Callable[[T], tuple[str, Any]]) -> Page[T]:
+def parse_numbers(after: str | None) -> tuple[int, int]:
+    """Return the position in an ascending list by two numbers.
+
+    :raises InvalidArgument: *after* was not made by a page of such a list.
+    """
+    if after is None:
+        return -(2**63), -(2**63)
+    try:
+        first, second = json.loads(after)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidArgument("after", after, "the 'next' of a page") from None
+    if type(first) is not int or type(second) is not int:
+        raise InvalidArgument("after", after, "the 'next' of a page")
+    return first, second
+
+
+def page(rows: list[T], limit: int, position: Callable[[T], tuple[Any, Any]]) -> Page[T]:
     """Return the first *limit* of *rows*; one row more says that another page follows."""
     if len(rows) <= limit:
         return Page(rows, None)

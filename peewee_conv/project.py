@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import paths
@@ -15,15 +16,18 @@ from .database.schema import Schema
 from .database.scope import Scope, leave
 from .database.transactions import Transaction
 from .errors import AlreadyExists, InvalidArgument, ProjectNotFound
-from .schemas import assistant
-from .services.accounts import Accounts
+from .schemas import assistant, features
 from .services.assistants import Assistants
 from .services.conversations import Conversations
-from .services.datasets import Datasets
-from .services.usage import Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from .services.accounts import Accounts
+    from .services.datasets import Datasets
+    from .services.features import Features
+    from .services.schedules import Schedules
+    from .services.usage import Usage
 
 
 class Project:
@@ -53,9 +57,43 @@ class Project:
         handle = Handle(self._binding, assistant)
         self.assistants = Assistants(handle)
         self.conversations = Conversations(handle)
-        self.accounts = Accounts(handle)
-        self.datasets = Datasets(handle)
-        self.usage = Usage(handle)
+
+    # The other services are imported when they are first asked for: a chat server starts faster without them.
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users, sessions, referral keys."""
+        from .services.accounts import Accounts
+
+        return Accounts(Handle(self._binding, assistant))
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        """Data files that conversations work with."""
+        from .services.datasets import Datasets
+
+        return Datasets(Handle(self._binding, assistant))
+
+    @cached_property
+    def usage(self) -> Usage:
+        """Tokens used, and the limit on them."""
+        from .services.usage import Usage
+
+        return Usage(Handle(self._binding, assistant))
+
+    @cached_property
+    def features(self) -> Features:
+        """The work queue of the project's agents."""
+        from .services.features import Features
+
+        return Features(Handle(self._binding, features))
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """When the project's agents run."""
+        from .services.schedules import Schedules
+
+        return Schedules(Handle(self._binding, features), self.name)
 
     # --- identity ---
 
