@@ -45,7 +45,7 @@ class Bench:
         """Give the contenders of that name, each with its own copy of the same conversations."""
         with self.space() as folder:
             template = data.template(os.path.join(folder, "template"), counts)
-            field = {}
+            field: dict[str, Contender] = {}
             try:
                 for name in self.present(names):
                     place = os.path.join(folder, str(len(field)))

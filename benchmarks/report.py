@@ -1,6 +1,15 @@
-"""What came of a run, as text: a table of each race, and the promises met or missed."""
+"""What came of a run, as text: a table of each race, the promises met or missed, and the page of the documentation."""
 
 from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import peewee_conv
 
 from .bars import LAST, bars_of
 from .measure import Race
@@ -61,3 +70,92 @@ def markdown(rows: list[list[str]]) -> str:
     lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+def section(race: Race) -> str:
+    """Return the heading, the table and the notes of a race."""
+    parts = [f"### {race.workload}: {race.case}", markdown(timings(race)), *race.notes]
+    return "\n\n".join(parts)
+
+
+def page(races: list[Race], rounds: int) -> str:
+    """Return the page of the documentation."""
+    tables = "\n\n".join(map(section, races))
+    return _PAGE.format(
+        machine=machine(),
+        rounds=rounds,
+        verdicts=markdown(verdicts(races)),
+        tables=tables,
+        date=f"{datetime.now(UTC):%F}",
+    )
+
+
+def machine() -> str:
+    """Return what the run ran on, a list of Markdown."""
+    facts = {
+        "machine": f"{os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.release()}",
+        "Python": f"{platform.python_version()} ({sys.implementation.name})",
+        "SQLite": sqlite3.sqlite_version,
+        "Peewee": _version("peewee"),
+        "peewee_conv": peewee_conv.__version__,
+        "SQLAlchemy": _version("sqlalchemy"),
+        "openai-agents": _version("openai-agents"),
+    }
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items() if value)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as info:
+            names = [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+_PAGE = """# Benchmarks
+
+<!-- Written by `python -m benchmarks`. Change benchmarks/report.py instead. -->
+
+How fast is peewee_conv? The measure is the *reference*: sqlite3 from the standard library as somebody who knows SQLite
+well writes it by hand for one purpose, on the same tables, indexes, page size and durability, with prepared statements,
+one connection for each thread that is kept for good, one lock for the writers of the process, and plain tuples as
+answers. It checks no argument and notices no deleted file. Beside it stand plain Peewee models on the same tables, and
+two others on tables of their own: SQLAlchemy's ORM with a session for each call, and the `SQLiteSession` of
+openai-agents.
+
+![The time of each contender as a multiple of the reference's, on a logarithmic scale](_static/benchmarks.svg)
+
+Run it yourself from a checkout: `pip install -e . -r benchmarks/requirements.txt`, then `python -m benchmarks`; it
+takes some minutes and writes this page. `python -m benchmarks S1 S2 --quick` only looks at two of the workloads.
+
+How it measures: the contenders work in small slices, turn by turn, so that whatever else the machine does disturbs all
+of them alike. A *ratio* is the median over the slices of the contender's median time (or its operations per second,
+"rate") and that of the reference in the same turn, with the quartiles beside it; p99 is compared round by round. Set-up
+is not timed. Messages have 300 to 700 bytes. After each race the answers and what is stored are checked: counts, order,
+sequences.
+
+This run: {date}, {rounds} rounds, on
+
+{machine}
+
+## What is promised, and what was measured
+
+{verdicts}
+
+## All timings
+
+- *in a scope*: many calls inside one `with project:`; *one call per scope*: each call in one of its own; *no scope*:
+  bare calls of the services.
+- *normal* and *full* are durabilities; `SQLiteSession` has no such setting and always syncs fully.
+- openai-agents keeps no list of its sessions, so it has no place in S8, and reads from 50 conversations in S2.
+
+{tables}
+"""

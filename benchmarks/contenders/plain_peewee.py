@@ -18,7 +18,7 @@ def _now() -> str:
 
 
 def _models(database: SqliteDatabase) -> tuple[Any, Any]:
-    class Conversation(Model):  # type: ignore[misc]
+    class Conversation(Model):
         number = AutoField()
         id = TextField(unique=True)
         title = TextField(null=True)
@@ -32,7 +32,7 @@ def _models(database: SqliteDatabase) -> tuple[Any, Any]:
         class Meta:
             table_name = "conversations"
 
-    class Message(Model):  # type: ignore[misc]
+    class Message(Model):
         id = IntegerField(primary_key=True)
         conversation = ForeignKeyField(Conversation, column_name="conversation", backref="messages")
         sequence = IntegerField()

@@ -31,7 +31,7 @@ LISTING = (
     " created_at, updated_at, metadata FROM conversations ORDER BY updated_at DESC, number DESC LIMIT ?"
 )
 SEARCH = (
-    "SELECT messages.id AS key, conversations.id, role, messages.content, messages.created_at, title,"
+    "SELECT messages.id, conversations.id, role, messages.content, messages.created_at, title,"
     " snippet(message_search, 0, '[', ']', '...', 12), rank FROM message_search"
     " JOIN messages ON messages.id = message_search.rowid JOIN conversations ON number = messages.conversation"
     " WHERE message_search MATCH ? ORDER BY rank LIMIT ?"
