@@ -19,6 +19,10 @@ from collections.abc import Iterable
 class PeeweeConvError(Exception):
     """The root of every error of this package."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let errors be copied and sent between processes, whatever their constructors ask for."""
+        return _rebuild, (type(self), self.args), self.__dict__
+
 
 # --- projects and scopes ------------------------------------------------------------------------------------------
 
@@ -201,12 +205,17 @@ class FeatureStateConflict(PeeweeConvError):
 
 
 class ImportRejected(PeeweeConvError, ValueError):
-    """An import is refused whole; :attr:`source`, :attr:`line` (1-based, or ``None``) and :attr:`reason` say where."""
+    """An import is refused whole; :attr:`source`, :attr:`line` (1-based, or ``None``) and :attr:`reason` say where.
 
-    def __init__(self, source: object, line: int | None, reason: str) -> None:
-        self.source, self.line, self.reason = str(source), line, reason
+    :ivar stored: how many conversations were stored before somebody else wrote one of the others differently in the
+        middle of the import; else 0.
+    """
+
+    def __init__(self, source: object, line: int | None, reason: str, *, stored: int = 0) -> None:
+        self.source, self.line, self.reason, self.stored = str(source), line, reason, stored
         where = self.source if line is None else f"{self.source}, line {line}"
-        super().__init__(f"import rejected ({where}): {reason}; nothing was written")
+        done = f"{stored} conversations were stored before" if stored else "nothing was written"
+        super().__init__(f"import rejected ({where}): {reason}; {done}")
 
 
 # --- the database file --------------------------------------------------------------------------------------------
@@ -276,6 +285,12 @@ class MigrationFailed(DatabaseFailure):
     def __init__(self, path: object, name: str | None, detail: str) -> None:
         self.name = name
         super().__init__(path, f"migration {name} failed: {detail}" if name else f"migrations refused: {detail}")
+
+
+def _rebuild(kind: type[PeeweeConvError], args: tuple[object, ...]) -> PeeweeConvError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 def _shorten(value: object) -> str:
