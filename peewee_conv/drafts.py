@@ -1,0 +1,158 @@
+"""Files that appear whole or not at all: written under another name, synced, and then given theirs.
+
+Exports and backups are made so, readable for their owner alone, and never over a file that is there unless asked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from . import paths
+from .database.cache import cache
+from .database.faults import translate
+from .errors import AlreadyExists, InvalidArgument
+
+#: What SQLite keeps beside a database.
+SIDE_FILES = ("-journal", "-wal", "-shm")
+
+
+def target_path(argument: str, value: object, *, overwrite: bool) -> str:
+    """Return the absolute path of a file that is to be made.
+
+    :raises InvalidArgument: it is no path, its folder is missing, something other than a file is there, or it is a
+        database that this process has open.
+    :raises AlreadyExists: there is a file, and *overwrite* is false.
+    """
+    path = path_of(argument, value)
+    if not os.path.isdir(os.path.dirname(path)):
+        raise InvalidArgument(argument, value, "a path in a folder that exists")
+    found = _lstat(path)
+    if found is None:
+        return path
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
+        raise InvalidArgument(argument, value, "the path of a file, but something else is there")
+    refuse_live(argument, path)
+    if not overwrite:
+        raise AlreadyExists("file", path)
+    return path
+
+
+def path_of(argument: str, value: object) -> str:
+    """Return *value*, a path of a file, as an absolute one. Links in it are left as they are."""
+    try:
+        text = os.fspath(value)  # type: ignore[call-overload]
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        raise InvalidArgument(argument, value, "a str or os.PathLike of a file")
+    return os.path.abspath(text)
+
+
+def refuse_live(argument: str, path: str) -> None:
+    """Refuse a database that this process has open: to close another handle on it would drop the locks of ours."""
+    found = _stat(path)
+    if found is None:
+        return
+    key = (found.st_dev, found.st_ino)
+    for database in cache.open_databases():
+        if any(connection.identity == key for connection in tuple(database.connections)):
+            raise InvalidArgument(argument, path, "another file: this one is a database in use")
+
+
+@contextmanager
+def draft_of(path: str, *, overwrite: bool) -> Iterator[str]:
+    """Yield the name of an empty new file beside *path*, which becomes *path* if the block ends well.
+
+    :raises AlreadyExists: a file has appeared at *path* meanwhile, and *overwrite* is false.
+    """
+    draft = f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        try:
+            yield draft
+            sync(draft)
+            publish(draft, path, overwrite=overwrite)
+        finally:
+            remove(draft)
+    except OSError as error:
+        raise translate(error, path) from error
+
+
+def publish(draft: str, path: str, *, overwrite: bool) -> None:
+    """Give the file *draft* the name *path* in one step, and make the name durable."""
+    if overwrite:
+        os.replace(draft, path)
+    else:
+        _link(draft, path)
+    sync(os.path.dirname(path))
+
+
+def _link(draft: str, path: str) -> None:
+    """Give a second name, which unlike a rename never replaces a file."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise AlreadyExists("file", path) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        # No hard links on this file system: take the name first, then replace what is ours.
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            raise AlreadyExists("file", path) from None
+        os.replace(draft, path)
+
+
+def sync(path: str) -> None:
+    """Have a file or folder on disk, not only in memory."""
+    try:
+        handle = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR)
+    except PermissionError:
+        return  # a folder on Windows
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # a file system that cannot sync a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def remove(path: str) -> None:
+    """Delete a draft and what SQLite may have left beside it."""
+    for name in (path, *(path + suffix for suffix in SIDE_FILES)):
+        if os.path.lexists(name):
+            os.unlink(name)
+
+
+def free_name(path: str) -> str:
+    """Return *path*, or with the first number behind it that is free."""
+    number, name = 1, path
+    while os.path.lexists(name):
+        number += 1
+        name = f"{path}.{number}"
+    return name
+
+
+def _lstat(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def is_file(path: str) -> bool:
+    """Say whether a regular file is there."""
+    return paths.identity(path) is not None
