@@ -8,6 +8,7 @@ its own caller; a commit that fails, fails every caller of its batch, and none w
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 import threading
 from collections import deque
@@ -175,7 +176,7 @@ class Writer:
         except Exception as error:
             if not connection.in_transaction:
                 raise  # SQLite gave up the whole transaction (full disk, I/O error): nobody's work is kept
-            request.error = translate_again(error, self._path)
+            request.error = translate_again(error, self._path) if isinstance(error, sqlite3.Error) else error
             if not request.is_statement:
                 connection.execute("ROLLBACK TO caller")
                 connection.execute("RELEASE caller")
@@ -258,10 +259,8 @@ class Writer:
         request.gate.release()
 
 
-def translate_again(error: BaseException, path: str) -> BaseException:
+def translate_again(error: sqlite3.Error | PeeweeConvError, path: str) -> BaseException:
     """Return an error of its own for one caller of a batch: one exception object must not be raised by two threads."""
-    if isinstance(error, sqlite3.Error):
-        failure = translate(error, path)
-        failure.__cause__ = error
-        return failure
-    return error
+    failure = translate(error, path) if isinstance(error, sqlite3.Error) else copy.copy(error)
+    failure.__cause__ = error
+    return failure
