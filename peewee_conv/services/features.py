@@ -124,6 +124,10 @@ class Features:
         rows = self._handle.read(feature_queries.page, condition, position, limit + 1)
         return keyset.page(Feature.all_of(rows), limit, lambda last: (last.priority, last.id))
 
+    def all(self) -> builtins.list[Feature]:
+        """Return all features by priority, then id, as one state of the queue."""
+        return Feature.all_of(self._handle.read(feature_queries.rows))
+
     def update(
         self,
         feature_id: int,
