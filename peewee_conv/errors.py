@@ -23,10 +23,6 @@ class PeeweeConvError(Exception):
         """Let errors be copied and sent between processes, whatever their constructors ask for."""
         return _rebuild, (type(self), self.args), self.__dict__
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Let errors be copied and sent between processes, whatever their constructors ask for."""
-        return _rebuild, (type(self), self.args), self.__dict__
-
 
 # --- projects and scopes ------------------------------------------------------------------------------------------
 
@@ -289,12 +285,6 @@ class MigrationFailed(DatabaseFailure):
     def __init__(self, path: object, name: str | None, detail: str) -> None:
         self.name = name
         super().__init__(path, f"migration {name} failed: {detail}" if name else f"migrations refused: {detail}")
-
-
-def _rebuild(kind: type[PeeweeConvError], args: tuple[object, ...]) -> PeeweeConvError:
-    error = kind.__new__(kind)
-    error.args = args
-    return error
 
 
 def _rebuild(kind: type[PeeweeConvError], args: tuple[object, ...]) -> PeeweeConvError:

@@ -48,7 +48,8 @@ OWN_SAMPLES: dict[tuple[str, str], object] = {
 def make(kind: type[PeeweeConvError]) -> PeeweeConvError:
     if kind.__init__ is Exception.__init__:
         return kind("text")
-    names = [name for name in inspect.signature(kind).parameters if name not in ("args", "kwargs")]
+    parameters = inspect.signature(kind).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
     return kind(*(OWN_SAMPLES.get((kind.__name__, name), SAMPLES.get(name, name)) for name in names))
 
 
