@@ -34,6 +34,7 @@ def command_names() -> list[str]:
 
 def commands() -> list[tuple[str, ...]]:
     actions = [("migrate", action) for action in ("status", "up", "down")]
+    actions += [("keys", action) for action in ("list", "create")]
     return [(), *((name,) for name in command_names()), *actions]
 
 

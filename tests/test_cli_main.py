@@ -17,13 +17,32 @@ from cli_tools import Run, make_run
 from peewee_conv import Project, cli
 from peewee_conv.cli import conversations
 
-COMMANDS = ["demo", "import", "export", "list", "show", "search", "context", "stats", "migrate", "check", "backup"]
+COMMANDS = [
+    "demo",
+    "import",
+    "export",
+    "list",
+    "show",
+    "search",
+    "context",
+    "stats",
+    "users",
+    "usage",
+    "keys",
+    "migrate",
+    "check",
+    "backup",
+]
 READING = [
     ("list",),
     ("show", "1"),
     ("search", "word"),
     ("context", "1"),
     ("stats",),
+    ("users",),
+    ("usage",),
+    ("keys",),
+    ("keys", "list"),
     ("export",),
     ("check",),
     ("check", "--repair"),
