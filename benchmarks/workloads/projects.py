@@ -21,7 +21,7 @@ _CONNECTIONS = 64
 _TALKS = 5
 _STORED = 60
 _LAST = 20
-_FIELD = (contenders.REFERENCE, contenders.PER_CALL, contenders.NO_SCOPE)
+_FIELD = (contenders.REFERENCE, contenders.PER_CALL)  # one of ours alone: two would share the connections
 
 
 class Town:
