@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from .errors import ForeignDatabase, MigrationFailed, PeeweeConvError, SchemaTooNew
+from .errors import ForeignDatabase, InvalidArgument, MigrationFailed, PeeweeConvError, SchemaTooNew
 
 if TYPE_CHECKING:
     from playhouse.migrations import Runner
@@ -149,13 +149,13 @@ def upgrade(
         if legacy is None:
             _check_history(connection, path, migrations, found)
         pending = migrations.scripts[found:]
-        if keep_copies and (legacy or any(_load(script).get("REWRITES_TABLES") for script in pending if found)):
+        if keep_copies and (legacy or any(_load(script, path).get("REWRITES_TABLES") for script in pending if found)):
             _keep_copy(path, pending[0])
         if legacy is not None:
             legacy.set_aside(connection)
         runner = runner_of(migrations)
         for script in pending:
-            _apply(runner.up, script, path)
+            _apply(connection, runner.up, script, path)
         if legacy is not None:
             legacy.fill(connection, path)
         _finish(connection, path, migrations.head)
@@ -169,7 +169,11 @@ def downgrade(
     """Take the file back to version *target* and return the names of the reverted scripts, newest first.
 
     The next ordinary open upgrades it again: this prepares a file for an older release.
+
+    :raises InvalidArgument: *target* is no version that these scripts know.
     """
+    if type(target) is not int or not 0 <= target <= migrations.head:
+        raise InvalidArgument("target", target, f"a whole number from 0 to {migrations.head}")
     with _locked(connection, path, translate) as runner_of:
         is_current(connection, path, migrations)
         found = version(connection)
@@ -177,7 +181,7 @@ def downgrade(
         runner = runner_of(migrations)
         reverted = [script for script in reversed(migrations.scripts[:found]) if script.number > target]
         for script in reverted:
-            _apply(runner.down, script, path)
+            _apply(connection, runner.down, script, path)
         if reverted:
             _finish(connection, path, target)
     return [script.name for script in reverted]
@@ -247,22 +251,40 @@ def _check_history(connection: sqlite3.Connection, path: str, migrations: Migrat
         raise MigrationFailed(path, None, f"version {found} disagrees with the history rows {sorted(recorded)}")
 
 
-def _apply(run: Callable[[str], Any], script: Script, path: str) -> None:
+def _apply(connection: sqlite3.Connection, run: Callable[[str], Any], script: Script, path: str) -> None:
+    if not _load(script, path).get("atomic", True):
+        raise MigrationFailed(path, script.name, "'atomic = False' is refused: an upgrade is one transaction")
+    connection.set_authorizer(_keep_transaction)
     try:
-        if not _load(script).get("atomic", True):
-            raise MigrationFailed(path, script.name, "'atomic = False' is refused: an upgrade is one transaction")
         run(script.name)
     except PeeweeConvError:
         raise
     except Exception as error:
-        orig = getattr(error, "orig", error)
-        raise MigrationFailed(path, script.name, f"{type(orig).__name__}: {orig}") from error
+        raise _failed(path, script, error) from error
+    finally:
+        connection.set_authorizer(None)
 
 
-def _load(script: Script) -> dict[str, Any]:
+def _keep_transaction(action: int, *_: str | None) -> int:
+    # Above all executescript() would commit first, and half of an upgrade could not be taken back.
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_TRANSACTION else sqlite3.SQLITE_OK
+
+
+def _failed(path: str, script: Script, error: Exception) -> MigrationFailed:
+    orig = getattr(error, "orig", error)
+    detail = f"{type(orig).__name__}: {orig}"
+    if getattr(orig, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH:
+        detail = "it must neither begin nor end a transaction; executescript() ends one"
+    return MigrationFailed(path, script.name, detail)
+
+
+def _load(script: Script, path: str) -> dict[str, Any]:
     import runpy
 
-    return runpy.run_path(script.path)
+    try:
+        return runpy.run_path(script.path)
+    except Exception as error:
+        raise _failed(path, script, error) from error
 
 
 def _finish(connection: sqlite3.Connection, path: str, number: int) -> None:
