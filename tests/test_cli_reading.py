@@ -54,9 +54,11 @@ def test_list_shows_the_newest_activity_first(run: Run, path: Path) -> None:
 
     assert done == (
         0,
-        "No.  title                   messages  tokens  last activity     id\n"
-        "  2  Numbers                        1       0  2026-03-01 12:01  17\n"
-        "  1  My disc brakes squeal.         3      14  2026-03-01 12:00  brakes\n",
+        (
+            "No.  title                   messages  tokens  last activity     id\n"
+            "  2  Numbers                        1       0  2026-03-01 12:01  17\n"
+            "  1  My disc brakes squeal.         3      14  2026-03-01 12:00  brakes\n"
+        ),
         "",
     )
 
@@ -108,7 +110,7 @@ def test_conversation_is_found_by_id_before_it_is_found_by_number(run: Run, path
     assert run("show", "1", "--json", "--project", path).json["conversation"]["id"] == "brakes"
 
 
-@pytest.mark.parametrize("reference", ["99", "-x", "99999999999999999999", "nowhere", "١"])
+@pytest.mark.parametrize("reference", ["99", "-x", "99999999999999999999", "nowhere", "\u0661"])
 def test_missing_conversation_is_a_problem_and_no_error(run: Run, path: Path, reference: str) -> None:
     done = run("show", "--project", path, "--", reference)
 

@@ -15,7 +15,17 @@ ANY = st.text(max_size=40)
 
 @pytest.mark.parametrize(
     ("written", "taken"),
-    [("", 0), ("abc", 3), ("é", 1), ("e\u0301", 1), ("日本", 4), ("\uff8a\uff9d", 2), ("\uff26", 2), ("🙂", 2), ("a\u200db", 2)],
+    [
+        ("", 0),
+        ("abc", 3),
+        ("é", 1),
+        ("e\u0301", 1),
+        ("日本", 4),
+        ("\uff8a\uff9d", 2),
+        ("\uff26", 2),
+        ("🙂", 2),
+        ("a\u200db", 2),
+    ],
 )
 def test_wide_characters_take_two_cells_and_combining_marks_none(written: str, taken: int) -> None:
     assert text.cells(written) == taken

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from . import projects
 from .console import Console
 from .parser import Commands
 from .progress import Progress
 from .text import size
+from .transfer import refuse_existing
 
 
 def add_commands(commands: Commands) -> None:
@@ -29,10 +29,10 @@ def add_commands(commands: Commands) -> None:
 def _backup(args: argparse.Namespace, console: Console) -> int:
     from peewee_conv.backup import backup
 
+    refuse_existing(args.file, args.overwrite)
     with projects.existing(args) as project, Progress(console, "copying pages") as progress:
-        backup(project, args.file, overwrite=args.overwrite, on_progress=progress)
-    path, count = os.path.abspath(args.file), os.stat(args.file).st_size
+        made = backup(project, args.file, overwrite=args.overwrite, on_progress=progress)
     if console.as_json:
-        console.json({"path": path, "bytes": count})
-    console.say(f"copied to {path}, {size(count)}")
+        console.json(made._asdict())
+    console.say(f"copied to {made.path}, {size(made.bytes)}")
     return 0

@@ -131,7 +131,7 @@ def _show_reading(projects: Mapping[str, Project], console: Console) -> None:
     for message in projects[desk].conversations.iterate(shown):
         conversations.print_message(console, message, _INDENT)
 
-    _heading(console, "Search: words and phrases, whatever their case and accents, never beyond the project")
+    _heading(console, "Search: words and phrases, with accents or without, never beyond the project")
     for desk, query in _SEARCHES:
         _command(console, f"peewee-conv search '{query}' --project {desk}")
         hits = projects[desk].conversations.search(query, limit=3, marks=conversations.FOUND_MARKS)
