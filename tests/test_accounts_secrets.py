@@ -14,6 +14,7 @@ from account_tools import profile
 from peewee_conv import Project
 from peewee_conv.errors import PeeweeConvError
 from peewee_conv.models import ReferralKey, Session
+from peewee_conv.transfer import export_conversations, export_markdown
 
 # A process of its own reads: to open and close a live database file here would drop SQLite's locks.
 READ = "import os, sys; sys.stdout.buffer.write(b''.join(open(f.path, 'rb').read() for f in os.scandir(sys.argv[1])))"
@@ -77,6 +78,21 @@ def test_logs_have_no_token_and_no_key(project: Project, caplog: pytest.LogCaptu
     assert "the end" in caplog.text
     assert "token_hash" in caplog.text
     assert_absent(secrets, "".join(str(vars(record)) for record in caplog.records).encode())
+
+
+def test_exports_have_no_token_and_no_key(project: Project, tmp_path: Path) -> None:
+    secrets = use_everything(project, 3)
+    for user in project.accounts.list():
+        talk = project.conversations.create(user_id=user.id, title=f"talk of {user.name}")
+        project.conversations.add_message(talk.id, "user", "Hello!")
+
+    export_conversations(project, tmp_path / "talks.jsonl")
+    export_markdown(project, tmp_path / "talks.md")
+
+    exported = (tmp_path / "talks.jsonl").read_bytes() + (tmp_path / "talks.md").read_bytes()
+    assert exported.count(b"# talk of User2") == exported.count(b'"title": "talk of User2"') == 1
+    assert_absent(secrets, exported)
+    assert b"@example.com" not in exported
 
 
 def test_errors_have_no_token_and_no_key(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from peewee_conv import Project
+from peewee_conv.database.handle import Handle
 from peewee_conv.errors import InvalidArgument, RateLimited, UserNotFound
+from peewee_conv.models import assistant
+from peewee_conv.services import usage as usage_module
 from peewee_conv.services.usage import Usage
 
 TICK = timedelta(microseconds=1)
@@ -96,6 +100,7 @@ def test_users_have_windows_of_their_own(frozen: Project, user: str) -> None:
     [
         ({"limit_tokens": 0}, "limit_tokens"),
         ({"limit_tokens": 1e6}, "limit_tokens"),
+        ({"limit_tokens": 2**60}, "limit_tokens"),
         ({"window_seconds": 0}, "window_seconds"),
         ({"window_seconds": 10**9}, "window_seconds"),
         ({"warning_percent": 101}, "warning_percent"),
@@ -290,6 +295,22 @@ def test_threads_that_spend_different_amounts_fill_no_more_than_the_limit(projec
     assert sum(spent) <= 300
     assert project.usage.total().total_tokens == sum(spent)
     assert 300 - sum(spent) < min(amount for amount, done in zip(range(1, 33), spent, strict=True) if not done)
+
+
+@pytest.mark.parametrize("sql", [usage_module._NEWEST, usage_module._WINDOW, usage_module._FREES_ENOUGH])
+def test_window_is_read_from_one_covering_index(frozen: Project, sql: str) -> None:
+    params = ("user", "2026", 1)[: sql.count("?")]
+
+    def explain(connection: sqlite3.Connection) -> list[str]:
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params)]
+
+    plan = Handle(frozen._binding, assistant).read(explain)
+
+    assert [step for step in plan if "token_usage" in step] == [
+        step for step in plan if "token_usage USING COVERING INDEX idx_token_usage_user_timestamp (user_id=?" in step
+    ]
+    assert any("idx_token_usage_user_timestamp" in step for step in plan)
+    assert not any("TEMP B-TREE" in step for step in plan)
 
 
 # --- a clock that goes back ---------------------------------------------------------------------------------------

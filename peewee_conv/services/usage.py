@@ -18,6 +18,7 @@ By = Literal["user", "model", "day", "conversation"]
 Row = tuple[Any, ...]
 
 _MAX_TOKENS = 10**12  # of one record: the sum of millions of them stays in 64 bits
+_MAX_LIMIT = 2**53  # exact in JSON and JavaScript
 _MAX_WINDOW = 366 * 86_400
 _KEYS = {
     "user": "user_id",
@@ -40,8 +41,8 @@ _WINDOW = (
 )
 # The first moment whose departure, with all before it, leaves room enough.
 _FREES_ENOUGH = (
-    "SELECT timestamp FROM (SELECT timestamp, sum(input_tokens + output_tokens) OVER (ORDER BY timestamp) AS freed"
-    " FROM token_usage WHERE user_id = ? AND timestamp > ?) WHERE freed >= ? ORDER BY timestamp LIMIT 1"
+    "SELECT min(timestamp) FROM (SELECT timestamp, sum(input_tokens + output_tokens) OVER (ORDER BY timestamp) AS freed"
+    " FROM token_usage WHERE user_id = ? AND timestamp > ?) WHERE freed >= ?"
 )
 
 
@@ -77,7 +78,7 @@ class Usage:
         :param window_seconds: the length of the window, 1 second to 366 days.
         :param warning_percent: from which share of the limit on to warn, 1 to 100.
         """
-        arguments.whole("limit_tokens", limit_tokens, 1, arguments.MAX_TOKEN_COUNT)
+        arguments.whole("limit_tokens", limit_tokens, 1, _MAX_LIMIT)
         arguments.whole("window_seconds", window_seconds, 1, _MAX_WINDOW)
         arguments.whole("warning_percent", warning_percent, 1, 100)
         return Usage(self._handle, RateLimit(limit_tokens, window_seconds, warning_percent))
@@ -252,8 +253,8 @@ def _spend(connection: sqlite3.Connection, row: Row, limit: RateLimit, clock: Ca
     used, _ = connection.execute(_WINDOW, (row[1], start)).fetchone()
     excess = used + row[4] + row[5] - limit.limit_tokens
     if excess > 0:
-        freeing = connection.execute(_FREES_ENOUGH, (row[1], start, excess)).fetchone()
-        wait = float(limit.window_seconds) if freeing is None else rate_limits.leaves_in(limit, freeing[0], end)
+        freeing = connection.execute(_FREES_ENOUGH, (row[1], start, excess)).fetchone()[0]
+        wait = float(limit.window_seconds) if freeing is None else rate_limits.leaves_in(limit, freeing, end)
         raise RateLimited(limit.limit_tokens, used, wait)
     return _record(connection, (*row, now))
 
