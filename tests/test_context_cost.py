@@ -26,7 +26,7 @@ WINDOWS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], tuple[Project, dict[int, str]]]]:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tuple[Project, dict[int, str]]]:
     """Return a factory: every test begins with its project closed, and the long conversation is only filled once."""
     folder = tmp_path_factory.mktemp("long")
     with_ids: dict[int, str] = {}
@@ -41,7 +41,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], tu
                 with_ids[length] = talk.id
         return project, with_ids
 
-    yield open_project
+    return open_project
 
 
 def messages(length: int) -> Iterator[dict[str, Any]]:
