@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from . import paths
 from .database.cache import cache
 from .database.faults import translate
 from .errors import AlreadyExists, InvalidArgument
@@ -69,13 +68,20 @@ def draft_of(path: str, *, overwrite: bool) -> Iterator[str]:
 
     :raises AlreadyExists: a file has appeared at *path* meanwhile, and *overwrite* is false.
     """
+    with empty_file(path) as draft:
+        yield draft
+        sync(draft)
+        publish(draft, path, overwrite=overwrite)
+
+
+@contextmanager
+def empty_file(path: str) -> Iterator[str]:
+    """Yield the name of an empty new file beside *path*, and delete what has that name in the end."""
     draft = f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         try:
             yield draft
-            sync(draft)
-            publish(draft, path, overwrite=overwrite)
         finally:
             remove(draft)
     except OSError as error:
@@ -151,8 +157,3 @@ def _stat(path: str) -> os.stat_result | None:
         return os.stat(path)
     except FileNotFoundError:
         return None
-
-
-def is_file(path: str) -> bool:
-    """Say whether a regular file is there."""
-    return paths.identity(path) is not None

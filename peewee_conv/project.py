@@ -23,6 +23,9 @@ from .services.conversations import Conversations
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .backup import Backup, Restored
+    from .health import Health, Repair
+    from .health_checks import Problem
     from .services.accounts import Accounts
     from .services.datasets import Datasets
     from .services.features import Features
@@ -158,6 +161,51 @@ class Project:
             Transaction(lambda: self._binding.lease(schema)) as transaction,
         ):
             yield transaction
+
+    # --- health and copies: see the modules of these names ---
+
+    def check(self, schema: Schema = assistant) -> list[Problem]:
+        """Return what is wrong with the file of *schema*; an empty list if nothing is. Reads all of it.
+
+        :raises DatabaseBusy: somebody else has locked the file for too long.
+        """
+        from . import health
+
+        return health.check(self, schema)
+
+    def repair(self, schema: Schema = assistant) -> Repair:
+        """Mend what can be mended without loss, after a backup; return what was, and what is left."""
+        from . import health
+
+        return health.repair(self, schema)
+
+    def health(self, schema: Schema = assistant) -> Health:
+        """Return how the file of *schema* is kept: its sizes, journal mode, schema version and counts. Changes nothing.
+
+        :raises DatabaseCorrupt: the file cannot be read.
+        """
+        from . import health
+
+        return health.health(self, schema)
+
+    def backup(self, path: str | os.PathLike[str], schema: Schema = assistant, *, overwrite: bool = False) -> Backup:
+        """Copy the file of *schema* to *path* while it is in use, as it is at one moment, and check the copy.
+
+        :raises AlreadyExists: there is a file, and *overwrite* is false.
+        """
+        from .backup import backup
+
+        return backup(self, path, schema=schema, overwrite=overwrite)
+
+    def restore(self, path: str | os.PathLike[str], schema: Schema = assistant, *, keep_old: bool = True) -> Restored:
+        """Dispose the project and put the backup at *path* in the place of its file of *schema*, after checking it.
+
+        :raises DatabaseBusy: another process, or a thread of this one, has the file open.
+        :raises ForeignDatabase: it is no backup of that schema.
+        """
+        from .backup import restore
+
+        return restore(self, path, schema=schema, keep_old=keep_old)
 
     # --- the end ---
 

@@ -1,0 +1,138 @@
+"""What the rows of a database must agree on, and putting right what the rows themselves tell."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from . import search_index
+from .database.schema import Schema
+
+_MOST = 100  # problems of one kind that are listed: a file with more needs no longer list
+
+# Where the messages of each conversation begin and end, by their keys, and what they add up to.
+_STORED: Final = """
+    SELECT conversations.number AS number, conversations.id AS id, message_count, conversations.token_count AS tokens,
+        last_sequence, indexed_sequence, conversations.number IN (SELECT conversation FROM message_search_pending),
+        count(messages.id) AS stored, coalesce(sum(messages.token_count), 0) AS stored_tokens,
+        min(sequence) AS first, max(sequence) AS last
+    FROM conversations LEFT JOIN messages ON messages.id > conversations.number << 32
+        AND messages.id <= (conversations.number << 32 | 4294967295)
+    GROUP BY conversations.number
+"""
+_COUNTS: Final = (
+    "UPDATE conversations SET message_count = ?, token_count = ?, last_sequence = max(last_sequence, ?)"
+    " WHERE number = ?"
+)
+
+
+class Problem(NamedTuple):
+    """Something that is wrong with a database.
+
+    :ivar kind: ``missing``, ``permissions``, ``corrupt``, ``foreign``, ``too_new``, ``outdated``, ``history``,
+        ``schema``, ``foreign_key``, ``json``, ``sequence_gap``, ``counts``, ``pending`` or ``search``.
+    :ivar detail: what and where, without any content.
+    :ivar repairable: a repair mends it without loss.
+    """
+
+    kind: str
+    detail: str
+    repairable: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values by name, ready for JSON."""
+        return self._asdict()
+
+
+def orphans(connection: sqlite3.Connection) -> list[Problem]:
+    """Return the rows whose parent is missing."""
+    rows = connection.execute("PRAGMA foreign_key_check").fetchmany(_MOST)
+    return [
+        Problem("foreign_key", f"{table}, row {rowid}: its row in {parent} is missing", False)
+        for table, rowid, parent, _ in rows
+    ]
+
+
+def invalid_json(connection: sqlite3.Connection, schema: Schema) -> list[Problem]:
+    """Return the JSON columns, known by their fields in the models, that hold something else."""
+    found = []
+    for table, column in sorted(_json_columns(schema)):
+        rows = connection.execute(
+            f'SELECT rowid FROM "{table}" WHERE "{column}" IS NOT NULL AND NOT json_valid("{column}")'
+        ).fetchmany(_MOST)
+        found += [Problem("json", f"{table}, row {rowid}: {column} is not valid JSON", False) for (rowid,) in rows]
+    return found
+
+
+def _json_columns(schema: Schema) -> Iterator[tuple[str, str]]:
+    from . import feature_models, models  # noqa: F401 - only what is imported is known to its schema
+    from .fields import JsonField
+
+    for model in _descendants(schema.Model):
+        for field in model._meta.sorted_fields:
+            if isinstance(field, JsonField):
+                yield model._meta.table_name, field.column_name
+
+
+def _descendants(model: Any) -> Iterator[Any]:
+    for child in model.__subclasses__():
+        yield child
+        yield from _descendants(child)
+
+
+def conversations(connection: sqlite3.Connection) -> list[Problem]:
+    """Return the conversations whose counts, sequences or marks are not those of their messages."""
+    found: dict[str, list[Problem]] = {}
+    for row in connection.execute(_STORED):
+        for problem in _judge(*row):
+            of_kind = found.setdefault(problem.kind, [])
+            if len(of_kind) < _MOST:
+                of_kind.append(problem)
+    return [problem for of_kind in found.values() for problem in of_kind]
+
+
+def _judge(
+    number: int,
+    id: str,
+    message_count: int,
+    tokens: int,
+    last_sequence: int,
+    indexed: int,
+    is_pending: int,
+    stored: int,
+    stored_tokens: int,
+    first: int | None,
+    last: int | None,
+) -> Iterator[Problem]:
+    where = f"conversation {id!r}"
+    if first is not None and last is not None:
+        if last - first + 1 != stored:
+            yield Problem("sequence_gap", f"{where}: {last - first + 1 - stored} messages are missing", False)
+        if last < last_sequence:
+            yield Problem("sequence_gap", f"{where}: messages {last + 1} to {last_sequence} are missing", False)
+        if last > last_sequence:
+            yield Problem("counts", f"{where}: last_sequence is {last_sequence}, but {last} is stored", True)
+    if (message_count, tokens) != (stored, stored_tokens):
+        counted = f"{message_count} messages with {tokens} tokens"
+        yield Problem("counts", f"{where}: {counted} are counted, {stored} with {stored_tokens} are stored", True)
+    if bool(is_pending) != (indexed < last_sequence):
+        missing = "not marked for" if not is_pending else "marked for, but complete in"
+        yield Problem("pending", f"{where}: it is {missing} the search index", True)
+
+
+def mend(connection: sqlite3.Connection, rebuild_index: bool) -> None:
+    """Write counts and marks anew from the messages; make the search index anew from what counts as indexed."""
+    wrong = [row for row in connection.execute(_STORED) if any(found.repairable for found in _judge(*row))]
+    connection.executemany(_COUNTS, _right(wrong))
+    connection.execute("DELETE FROM message_search_pending")
+    connection.execute(
+        "INSERT INTO message_search_pending SELECT number FROM conversations WHERE indexed_sequence < last_sequence"
+    )
+    if rebuild_index:
+        search_index.rebuild(connection)
+
+
+def _right(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, int, int, int]]:
+    for number, _, _, _, _, _, _, stored, stored_tokens, _, last in rows:
+        yield stored, stored_tokens, last or 0, number
