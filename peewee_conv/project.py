@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import paths
 from .database import files
 from .database.cache import cache
+from .database.faults import translate
 from .database.handle import Handle
 from .database.schema import Schema
 from .database.scope import Scope, leave
@@ -19,6 +20,7 @@ from .errors import AlreadyExists, InvalidArgument, ProjectNotFound
 from .schemas import assistant, features
 from .services.assistants import Assistants
 from .services.conversations import Conversations
+from .settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -247,6 +249,7 @@ class Projects:
 
     def __init__(self, root: str | os.PathLike[str], **settings: Any) -> None:
         self._root = paths.project_root(root)
+        Settings.of(**settings)
         self._settings = settings
 
     @property
@@ -281,6 +284,8 @@ class Projects:
             names = os.listdir(self._root)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise translate(error, self._root) from error
         return sorted(name for name in names if self._is_project(name))
 
     def create(self, name: str) -> Project:
@@ -290,13 +295,15 @@ class Projects:
         :raises AlreadyExists: there is one of that name, perhaps in another case.
         """
         path = self._path(name)
-        os.makedirs(self._root, exist_ok=True)
-        if name.lower() in (other.lower() for other in os.listdir(self._root)):
-            raise AlreadyExists("project", name)
         try:
+            os.makedirs(self._root, exist_ok=True)
+            if name.lower() in (other.lower() for other in os.listdir(self._root)):
+                raise AlreadyExists("project", name)
             os.mkdir(path)
-        except FileExistsError:
-            raise AlreadyExists("project", name) from None
+        except OSError as error:
+            if os.path.isdir(path):  # made by another process meanwhile
+                raise AlreadyExists("project", name) from None
+            raise translate(error, self._root) from error
         return Project(path, **self._settings)
 
     def delete(self, name: str, timeout: float = 5.0) -> bool:

@@ -53,11 +53,10 @@ class Schema:
             raise InvalidArgument("name", name, "1 to 32 lower-case letters, digits or '_', starting with a letter")
         if name in BUNDLED:
             raise InvalidArgument("name", name, "another name, this one belongs to peewee_conv")
-        try:
-            directory = os.path.abspath(os.fspath(migrations))
-        except TypeError:
-            raise InvalidArgument("migrations", migrations, "the path of a folder") from None
-        self._set_up(name, Migrations(str(directory)))
+        folder = os.fspath(migrations) if isinstance(migrations, os.PathLike) else migrations
+        if not isinstance(folder, str) or not folder:
+            raise InvalidArgument("migrations", migrations, "the path of a folder")
+        self._set_up(name, Migrations(os.path.abspath(folder)))
 
     def _set_up(self, name: str, migrations: Migrations) -> None:
         self.name = name
