@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from . import arguments, migrate, paths
+from . import arguments, inspection, migrate, paths
 from .database import files
 from .database.faults import translate
 from .database.files import Connection
@@ -144,11 +144,8 @@ def _take_alone(connection: Connection, path: str) -> None:
 
 
 def _row_counts(connection: sqlite3.Connection) -> dict[str, int]:
-    listed = connection.execute(
-        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
-        " AND name NOT GLOB 'sqlite_*' AND name <> 'schema_migration' ORDER BY name"
-    ).fetchall()
-    counts = {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for (name,) in listed}
+    names = inspection.tables(connection)
+    counts = {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
     return {name: count for name, count in counts.items() if count}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -243,6 +244,7 @@ def test_stats_as_json_count_everything(run: Run, path: Path) -> None:
 
     assert found["file"].pop("bytes") > 0
     assert found["file"].pop("journal_reason")
+    assert found.pop("warnings") is not None
     assert found == {
         "project": str(path),
         "conversations": 2,
@@ -262,6 +264,7 @@ def test_stats_as_json_count_everything(run: Run, path: Path) -> None:
             "journal_mode": found["file"]["journal_mode"],
             "schema_version": found["file"]["newest_schema_version"],
             "newest_schema_version": found["file"]["newest_schema_version"],
+            "sqlite_version": sqlite3.sqlite_version,
         },
     }
 

@@ -1,14 +1,17 @@
-"""``check``: whether a project is sound, and repairing what can be."""
+"""``check``: whether a project is sound, and mending what can be mended."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import projects
 from .console import Console
 from .parser import Commands
 from .text import one_line, plural
+
+if TYPE_CHECKING:
+    from peewee_conv.health_checks import Problem
 
 
 def add_commands(commands: Commands) -> None:
@@ -19,35 +22,42 @@ def add_commands(commands: Commands) -> None:
         summary="check a project: integrity, foreign keys, sequences, counts, search index",
         usage="[--repair] [options]",
         details=(
-            "The status is 0 if everything is in order (or was repaired), 1 if a problem is left. Reads everything:"
+            "The status is 0 if everything is in order (or was mended), 1 if a problem is left. Reads everything:"
             " a large project takes a while."
         ),
         examples=("peewee-conv check --project projects/aurora", "peewee-conv check --repair --json"),
     )
-    parser.add_argument("--repair", action="store_true", help="put right what can be: counts and the search index")
+    parser.add_argument("--repair", action="store_true", help="mend what can be without loss, after a backup")
 
 
 def _check(args: argparse.Namespace, console: Console) -> int:
     from peewee_conv import health
 
     with projects.existing(args) as project:
-        found = health.check(project)
-        left = found
-        if args.repair and any(problem.repairable for problem in found):
-            health.repair(project)
-            left = health.check(project)
-    repaired = [problem for problem in found if problem not in left]
+        if args.repair:
+            mended, left, backup = health.repair(project)
+        else:
+            mended, left, backup = [], health.check(project), None
     if console.as_json:
-        console.json({"ok": not left, "problems": _as_json(left), "repaired": _as_json(repaired)})
+        told = {"ok": not left, "problems": _as_json(left), "mended": _as_json(mended), "backup": backup}
+        console.json(told)
         return 1 if left else 0
-    for problem in repaired:
-        console.say(f"{console.style('repaired', 'green')} {problem.kind}: {one_line(problem.detail)}")
+    for problem in mended:
+        console.say(f"{console.style('mended', 'green')}   {problem.kind}: {one_line(problem.detail)}")
     for problem in left:
-        advice = ", --repair puts it right" if problem.repairable else ""
-        console.line(f"{console.style('problem', 'bold', 'red')} {problem.kind}: {one_line(problem.detail)}{advice}")
-    console.say(plural(len(left), "problem") if left else "no problem is left" if repaired else "no problems found")
+        advice = " (--repair mends it)" if problem.repairable and not args.repair else ""
+        console.line(f"{console.style('problem', 'bold', 'red')}  {problem.kind}: {one_line(problem.detail)}{advice}")
+    if backup:
+        console.say(f"a copy from before is {backup}")
+    console.say(_sum_up(len(mended), len(left)))
     return 1 if left else 0
 
 
-def _as_json(problems: list[Any]) -> list[dict[str, Any]]:
-    return [{"kind": found.kind, "detail": found.detail, "repairable": found.repairable} for found in problems]
+def _sum_up(mended: int, left: int) -> str:
+    if left:
+        return f"{plural(left, 'problem')} left" if mended else f"{plural(left, 'problem')} found"
+    return "no problem left" if mended else "no problems found"
+
+
+def _as_json(problems: list[Problem]) -> list[dict[str, Any]]:
+    return [problem._asdict() for problem in problems]

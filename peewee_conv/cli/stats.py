@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sqlite3
 from typing import Any
 
-from peewee_conv import migrate
 from peewee_conv.database.handle import Handle
-from peewee_conv.filesystem import journal_mode_for
 from peewee_conv.project import Project
 from peewee_conv.schemas import assistant
 
@@ -49,21 +46,24 @@ def _stats(args: argparse.Namespace, console: Console) -> int:
 
 def _read(project: Project) -> dict[str, Any]:
     """Return the answer in the shape of its JSON."""
-    path = str(project.database_path())
+    from peewee_conv.health import health
+
     held = Handle(project._binding, assistant).read_snapshot(_count)
-    journal_mode, schema_version = held.pop("journal_mode"), held.pop("schema_version")
+    kept = health(project)
     return {
         "project": str(project.path),
         **held,
         "file": {
-            "path": path,
-            "bytes": _size(path),
-            "wal_bytes": _size(path + "-wal"),
-            "journal_mode": journal_mode,
-            "journal_reason": journal_mode_for(path)[1],
-            "schema_version": schema_version,
-            "newest_schema_version": assistant.migrations.head,
+            "path": kept.path,
+            "bytes": kept.size,
+            "wal_bytes": kept.wal_size,
+            "journal_mode": kept.journal_mode,
+            "journal_reason": kept.journal_reason,
+            "schema_version": kept.schema_version,
+            "newest_schema_version": kept.schema_head,
+            "sqlite_version": kept.sqlite_version,
         },
+        "warnings": kept.warnings,
     }
 
 
@@ -82,16 +82,7 @@ def _count(connection: sqlite3.Connection) -> dict[str, Any]:
         "users": users,
         "first_created_at": first,
         "last_activity_at": last,
-        "journal_mode": connection.execute("PRAGMA journal_mode").fetchone()[0],
-        "schema_version": migrate.version(connection),
     }
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _describe(found: dict[str, Any]) -> list[tuple[str, object]]:
@@ -113,6 +104,7 @@ def _describe(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("file", f"{file['path']}, {size(file['bytes'])} and {size(file['wal_bytes'])} of log"),
         ("journal mode", f"{file['journal_mode']}: {file['journal_reason']}"),
         ("schema version", f"{file['schema_version']} of {file['newest_schema_version']}"),
+        *(("warning", warning) for warning in found["warnings"]),
     ]
 
 
