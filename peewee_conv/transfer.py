@@ -11,54 +11,29 @@ import io
 import json
 import os
 import sqlite3
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from . import arguments, message_queries
 from .database.handle import Handle
 from .drafts import draft_of, target_path
-from .errors import ConversationNotFound, ImportRejected, InvalidArgument
+from .errors import ConversationNotFound, InvalidArgument
 from .ids import check_id
 from .records import Conversation, Message
 from .schemas import assistant
 from .statements import CONVERSATION, WHOLE_PROJECT
 from .transfer_lines import Limits, Source, json_lines, name_of
-from .transfer_shape import Checker, Item, conversation_dict, first_difference, message_dict
+from .transfer_shape import Checker, conversation_dict, message_dict
+from .transfer_store import ImportReport as ImportReport
+from .transfer_store import Progress, store
 
 if TYPE_CHECKING:
     from .project import Project
 
-#: ``on_progress(done, total)``, in conversations.
-Progress = Callable[[int, int], object]
 #: A path, or something open for writing text or bytes.
 Target = str | os.PathLike[str] | IO[bytes] | IO[str]
 
-_BATCH = 2000  # messages that one transaction stores: other writers wait for no more
-_IN_MEMORY = 8 * 1024 * 1024  # bytes of checked conversations, before they go to a temporary file
 _PAGE = 500  # rows that an export has in memory
-
-
-class ImportReport(NamedTuple):
-    """What an import found and did.
-
-    :ivar conversations: how many the source has, and ``messages`` in them.
-    :ivar conversations_extended: stored before with fewer messages, now with those that were missing.
-    :ivar conversations_unchanged: stored before with all their messages.
-    """
-
-    source: str
-    conversations: int
-    messages: int
-    conversations_added: int
-    conversations_extended: int
-    conversations_unchanged: int
-    messages_added: int
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether everything was there already."""
-        return self.conversations == self.conversations_unchanged
 
 
 class ExportReport(NamedTuple):
@@ -95,7 +70,7 @@ def import_conversations(
     """
     limits = _limits(max_bytes, max_line_bytes)
     checker = Checker(project.conversations, project._binding.settings.now(), assistant_id, user_id)
-    return _import(project, name_of(source), json_lines(source, limits), checker, on_progress)
+    return store(project, name_of(source), json_lines(source, limits), checker, on_progress)
 
 
 def import_markdown(
@@ -116,7 +91,7 @@ def import_markdown(
 
     limits = _limits(max_bytes, max_line_bytes)
     checker = Checker(project.conversations, project._binding.settings.now(), assistant_id, user_id)
-    return _import(project, name_of(source), conversations(source, limits), checker, on_progress)
+    return store(project, name_of(source), conversations(source, limits), checker, on_progress)
 
 
 def export_conversations(
@@ -160,151 +135,6 @@ def _limits(max_bytes: int, max_line_bytes: int) -> Limits:
         arguments.whole("max_bytes", max_bytes, 1, 2**63 - 1),
         arguments.whole("max_line_bytes", max_line_bytes, 1, 2**31 - 1),
     )
-
-
-# --- import: check everything, compare everything, then write ---
-
-
-def _import(
-    project: Project,
-    name: str,
-    values: Iterable[tuple[int, Any]],
-    checker: Checker,
-    on_progress: Progress | None,
-) -> ImportReport:
-    handle = Handle(project._binding, assistant)
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
-        conversations, messages = _check(name, values, checker, spool)
-        counts = _Counts(conversations, on_progress)
-        offsets = _compare(handle, name, spool, counts)
-        for batch in _batches(spool, offsets):
-            counts.add(_attempt(name, counts.stored, handle.write, _store, batch))
-    return ImportReport(name, conversations, messages, counts.added, counts.extended, counts.unchanged, counts.messages)
-
-
-def _check(name: str, values: Iterable[tuple[int, Any]], checker: Checker, spool: IO[bytes]) -> tuple[int, int]:
-    """Check the source to its end and keep what is to be stored; return how many conversations and messages."""
-    conversations = messages = 0
-    for line, value in values:
-        try:
-            item = checker.item(line, value)
-        except InvalidArgument as error:
-            raise ImportRejected(name, line, str(error)) from error
-        spool.write(item.dump())
-        conversations += 1
-        messages += len(item.messages)
-    return conversations, messages
-
-
-class _Counts:
-    """What has become of the conversations so far."""
-
-    def __init__(self, total: int, on_progress: Progress | None) -> None:
-        self.added = self.extended = self.unchanged = self.messages = 0
-        self._total, self._on_progress = total, on_progress
-
-    @property
-    def stored(self) -> int:
-        """How many conversations this import has changed."""
-        return self.added + self.extended
-
-    def add(self, outcomes: Iterable[tuple[bool, int]]) -> None:
-        """Count conversations: whether each is new, and how many messages it got."""
-        for is_new, messages in outcomes:
-            self.added += is_new
-            self.extended += messages > 0 and not is_new
-            self.unchanged += not messages and not is_new
-            self.messages += messages
-        if self._on_progress is not None:
-            self._on_progress(self.stored + self.unchanged, self._total)
-
-
-def _compare(handle: Handle, name: str, spool: IO[bytes], counts: _Counts) -> list[int]:
-    """Compare all with what is stored; return where those begin in *spool* that are to be written."""
-    spool.seek(0)
-    offsets, offset = [], 0
-    for line in spool:
-        item = Item.load(line)
-        found = _attempt(name, 0, handle.read_snapshot, _missing, item)
-        if found is None or found:
-            offsets.append(offset)
-        else:
-            counts.add([(False, 0)])
-        offset += len(line)
-    return offsets
-
-
-def _batches(spool: IO[bytes], offsets: list[int]) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    room = _BATCH
-    for offset in offsets:
-        spool.seek(offset)
-        item = Item.load(spool.readline())
-        batch.append(item)
-        room -= len(item.messages) + 1
-        if room <= 0:
-            yield batch
-            batch, room = [], _BATCH
-    if batch:
-        yield batch
-
-
-class _Differs(Exception):
-    """Internal: what is stored under the id of a conversation does not go together with the source."""
-
-    def __init__(self, item: Item, reason: str) -> None:
-        super().__init__(reason)
-        self.item = item
-
-
-def _attempt(name: str, stored: int, run: Callable[..., Any], work: Callable[..., Any], *args: Any) -> Any:
-    try:
-        return run(work, *args)
-    except _Differs as error:
-        item = error.item
-        raise ImportRejected(name, item.line, f"conversation {item.id!r} {error}", stored=stored) from None
-
-
-def _store(connection: sqlite3.Connection, items: list[Item]) -> list[tuple[bool, int]]:
-    """Store conversations; return for each whether it is new and how many messages it got."""
-    return [_store_one(connection, item) for item in items]
-
-
-def _store_one(connection: sqlite3.Connection, item: Item) -> tuple[bool, int]:
-    missing = _missing(connection, item)  # again: somebody else may have written since the comparison
-    key = (item.id, "")
-    if missing is None:
-        message_queries.create(connection, item.row)
-        new = item.messages
-    else:
-        new = missing
-    if new:
-        was_untitled = message_queries.one(connection, WHOLE_PROJECT.find, key)[5] is None
-        message_queries.append_many(connection, WHOLE_PROJECT, key, new)
-        if item.is_untitled and was_untitled:
-            message_queries.update(connection, WHOLE_PROJECT, key, {"title": None}, "")
-    return missing is None, len(new)
-
-
-def _missing(connection: sqlite3.Connection, item: Item) -> list[message_queries.NewMessage] | None:
-    """Return the messages that are not stored yet; ``None`` if the conversation is not."""
-    key = (item.id, "")
-    head = message_queries.one(connection, WHOLE_PROJECT.find, key)
-    if head is None:
-        return None
-    if item.row[3] is not None and head[3] != item.row[3]:
-        raise _Differs(item, "is stored and belongs to another user")
-    stored = message_queries.rows(connection, WHOLE_PROJECT.after, (*key, 0, len(item.messages)))
-    for place, (row, message, given) in enumerate(zip(stored, item.messages, item.given, strict=False)):
-        field = first_difference(row, message, given)
-        if field is not None:
-            raise _Differs(item, f"is stored with another {field} in messages[{place}]")
-    missing = item.messages[len(stored) :]
-    known = {row[5] for row in stored if row[5] is not None}
-    for place, message in enumerate(missing, len(stored)):
-        if message[4] in known:
-            raise _Differs(item, f"is stored with the external_id of messages[{place}] in another message")
-    return missing
 
 
 # --- export ---
