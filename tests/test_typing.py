@@ -19,6 +19,7 @@ def test_program_that_the_type_checkers_check_runs(tmp_path: Path) -> None:
         "refused": ("role", "nowhere"),
         "counted": 1,
         "notes": ["buy paper"],
+        "problems": 0,
         "name": "aurora",
         "exists": True,
         "is_below": True,

@@ -11,9 +11,12 @@ from typing import Any, assert_type
 import peewee
 
 from peewee_conv import PeeweeConvError, Project, Projects, Schema, set_connection_limit
+from peewee_conv.backup import Backup, Restored
 from peewee_conv.database.scope import Scope
 from peewee_conv.database.transactions import Transaction
 from peewee_conv.errors import ConversationNotFound, InvalidRole
+from peewee_conv.health import Health, Repair
+from peewee_conv.health_checks import Problem
 from peewee_conv.models import Message as MessageModel
 from peewee_conv.records import Assistant, Conversation, Message, Page, SearchHit
 from peewee_conv.services.assistants import Assistants
@@ -96,6 +99,16 @@ def refuse(project: Project, talk: Conversation) -> tuple[str, str]:
     return argument, missing
 
 
+def look_after(project: Project, folder: Path) -> int:
+    """Health, and copies."""
+    assert_type(project.health(), Health)
+    assert_type(project.repair(), Repair)
+    assert_type(project.backup(folder / "backup.db"), Backup)
+    assert_type(project.restore(folder / "backup.db", keep_old=False), Restored)
+    again = Project(project.path)  # a restore disposes the project
+    return len(assert_type(again.check(), list[Problem]))
+
+
 def close(project: Project) -> bool:
     """One except clause is enough for the whole package."""
     try:
@@ -153,11 +166,12 @@ def main(folder: str | os.PathLike[str]) -> dict[str, Any]:
         "refused": refuse(project, talk),
         "counted": count_with_models(project),
         "notes": keep_notes(project, Path(folder) / "migrations"),
+        "problems": look_after(project, Path(folder)),
         "name": assert_type(project.name, str),
         "exists": assert_type(project.exists(), bool),
         "is_below": assert_type(project.path, Path).parent == projects.path,
         "listed": assert_type(projects.list(), list[str]),
-        "disposed": close(project),
+        "disposed": close(projects.get("aurora")),
     }
     projects.get("aurora").delete()
     seen["deleted"] = assert_type(projects.delete("aurora"), bool)
