@@ -33,8 +33,8 @@ _CANNOT_WRITE_NOW = (DatabaseBusy, DatabaseFull, DatabaseReadOnly)
 _FIND = f"SELECT {_USER} FROM users WHERE id = ?"
 _LIST = f"SELECT {_USER} FROM users WHERE (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
 _REFRESH = (
-    "UPDATE users SET email = ?2, name = ?3, avatar_url = ?4, last_login_at = max(last_login_at, ?5)"
-    f" WHERE google_id = ?1 RETURNING {_USER}"
+    "UPDATE users SET email = ?, name = ?, avatar_url = ?, last_login_at = max(last_login_at, ?)"
+    f" WHERE google_id = ? RETURNING {_USER}"
 )
 _INSERT_USER = f"INSERT INTO users ({_USER}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_SESSION = "INSERT INTO sessions (id, user_id, token_hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?)"
@@ -47,11 +47,12 @@ _LIST_KEYS = (
     f"SELECT {_KEY} FROM referral_keys WHERE (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
 )
 _INSERT_KEY = (
-    "INSERT INTO referral_keys (id, key_hash, prefix, created_by, created_at) SELECT ?1, ?2, ?3, ?4, ?5"
-    " WHERE ?4 IS NULL OR EXISTS (SELECT 1 FROM users WHERE id = ?4)"
+    "INSERT INTO referral_keys (id, key_hash, prefix, created_by, created_at)"
+    " SELECT :id, :key_hash, :prefix, :created_by, :now"
+    " WHERE :created_by IS NULL OR EXISTS (SELECT 1 FROM users WHERE id = :created_by)"
 )
 # used_at, not used_by, which is NULL again when the user is deleted: used once is used for ever.
-_CLAIM = "UPDATE referral_keys SET used_by = ?2, used_at = ?3 WHERE key_hash = ?1 AND used_at IS NULL"
+_CLAIM = "UPDATE referral_keys SET used_by = ?, used_at = ? WHERE key_hash = ? AND used_at IS NULL"
 
 
 class Accounts:
@@ -203,7 +204,13 @@ class Accounts:
         if created_by is not None:
             check_id("created_by", created_by)
         key = sessions.new_key()
-        row = (new_id(), sessions.digest(key), key[:PREFIX_LENGTH], created_by, self._now())
+        row = {
+            "id": new_id(),
+            "key_hash": sessions.digest(key),
+            "prefix": key[:PREFIX_LENGTH],
+            "created_by": created_by,
+            "now": self._now(),
+        }
         if self._handle.write_statement(_change, _INSERT_KEY, row) != 1:
             raise UserNotFound(created_by)
         return key
@@ -244,9 +251,9 @@ class Accounts:
 
     def _prolong(self, session_id: str, expires_at: str, due: str) -> None:
         # Only from the expiry that was judged: others may have prolonged or ended it meanwhile.
-        sql = "UPDATE sessions SET expires_at = ?3 WHERE id = ?1 AND expires_at = ?2"
+        sql = "UPDATE sessions SET expires_at = ? WHERE id = ? AND expires_at = ?"
         with suppress(*_CANNOT_WRITE_NOW):
-            self._handle.write_if_free(_change, sql, (session_id, expires_at, due))
+            self._handle.write_if_free(_change, sql, (due, session_id, expires_at))
 
 
 def _check_profile(profile: Mapping[str, str | None]) -> tuple[str, str, str, str | None]:
@@ -269,7 +276,7 @@ def _all(connection: sqlite3.Connection, sql: str, params: tuple[Any, ...]) -> l
     return connection.execute(sql, params).fetchall()
 
 
-def _change(connection: sqlite3.Connection, sql: str, params: tuple[Any, ...]) -> int:
+def _change(connection: sqlite3.Connection, sql: str, params: tuple[Any, ...] | dict[str, Any]) -> int:
     return connection.execute(sql, params).rowcount
 
 
@@ -281,7 +288,7 @@ def _sign_in(
     session: tuple[Any, ...],
 ) -> tuple[Any, bool]:
     # fetchall() runs the statement to its end: one row, google_id being unique.
-    known = connection.execute(_REFRESH, (*profile, now)).fetchall()
+    known = connection.execute(_REFRESH, (*profile[1:], now, profile[0])).fetchall()
     user = known[0] if known else _sign_up(connection, profile, key_hash, now)
     connection.execute(_INSERT_SESSION, (new_id(), user[0], *session))
     return user, not known
@@ -301,7 +308,7 @@ def _sign_up(
 def _claim(connection: sqlite3.Connection, key_hash: str | None, user_id: str, now: str) -> None:
     if _one(connection, _FIND, (user_id,)) is None:
         raise UserNotFound(user_id)
-    if connection.execute(_CLAIM, (key_hash, user_id, now)).rowcount != 1:
+    if connection.execute(_CLAIM, (user_id, now, key_hash)).rowcount != 1:
         raise ReferralKeyInvalid  # which takes the new user back
 
 

@@ -14,6 +14,7 @@ from ..errors import AlreadyExists, ConversationNotFound, DatasetNotFound, Inval
 from ..ids import check_id, new_id
 
 Row = tuple[Any, ...]
+Params = dict[str, Any]
 
 _URL = re.compile(r"https?://[^\s/?#]\S*")
 _URL_ALLOWED = "http:// or https:// in lower case, a host and no spaces, at most 8192 characters"
@@ -22,39 +23,46 @@ _MAX_COUNT = 2**53
 _COLUMNS = (
     "id, conversation_id, url, name, row_count, column_count, schema, status, error_message, created_at, loaded_at"
 )
-# Parameter 1 is the id, parameter 2 the owner; without one the service is that of the whole project.
+# Without an owner the service is that of the whole project.
 _WHICH = (
-    "id = ?1 AND (?2 IS NULL OR EXISTS ("
-    "SELECT 1 FROM conversations WHERE conversations.id = datasets.conversation_id AND user_id = ?2))"
+    "id = :id AND (:owner IS NULL OR EXISTS ("
+    "SELECT 1 FROM conversations WHERE conversations.id = datasets.conversation_id AND user_id = :owner))"
 )
-_CONVERSATION = "SELECT 1 FROM conversations WHERE id = ?1 AND (?2 IS NULL OR user_id = ?2)"
+_CONVERSATION = "SELECT 1 FROM conversations WHERE id = :conversation_id AND (:owner IS NULL OR user_id = :owner)"
 _FIND = f"SELECT {_COLUMNS} FROM datasets WHERE {_WHICH}"
 _LIST = (
-    f"SELECT {_COLUMNS} FROM datasets WHERE conversation_id = ?1 AND EXISTS ({_CONVERSATION}) ORDER BY created_at, id"
+    f"SELECT {_COLUMNS} FROM datasets WHERE conversation_id = :conversation_id"
+    f" AND EXISTS ({_CONVERSATION}) ORDER BY created_at, id"
 )
 _REMOVE = f"DELETE FROM datasets WHERE {_WHICH}"
 _REFRESH = f"UPDATE datasets SET status = 'loading', error_message = NULL WHERE {_WHICH} RETURNING {_COLUMNS}"
 _READY = (
-    "UPDATE datasets SET status = 'ready', error_message = NULL, loaded_at = ?3, row_count = ?4, column_count = ?5,"
-    f" schema = ?6 WHERE {_WHICH} AND status = 'loading' RETURNING {_COLUMNS}"
+    "UPDATE datasets SET status = 'ready', error_message = NULL, loaded_at = :now, row_count = :rows,"
+    f" column_count = :columns, schema = :schema WHERE {_WHICH} AND status = 'loading' RETURNING {_COLUMNS}"
 )
 _ERROR = (
-    "UPDATE datasets SET status = 'error', error_message = ?3"
+    "UPDATE datasets SET status = 'error', error_message = :message"
     f" WHERE {_WHICH} AND status = 'loading' RETURNING {_COLUMNS}"
 )
 # The number of a name that nobody chose: one more than there are, or the next that is free.
 _NEXT = (
-    "WITH RECURSIVE numbers (n) AS (SELECT 1 + count(*) FROM datasets WHERE conversation_id = ?1"
+    "WITH RECURSIVE numbers (n) AS (SELECT 1 + count(*) FROM datasets WHERE conversation_id = :conversation_id"
     " UNION ALL SELECT n + 1 FROM numbers WHERE EXISTS ("
-    "SELECT 1 FROM datasets WHERE conversation_id = ?1 AND lower(name) = 'table' || n))"
+    "SELECT 1 FROM datasets WHERE conversation_id = :conversation_id AND lower(name) = 'table' || n))"
     " SELECT 'table' || max(n) FROM numbers"
 )
 _ADD = (
     "INSERT INTO datasets (id, conversation_id, url, name, created_at)"
-    f" SELECT ?3, ?1, ?4, coalesce(?5, ({_NEXT})), ?6 WHERE EXISTS ({_CONVERSATION})"
-    " AND (SELECT count(*) FROM datasets WHERE conversation_id = ?1) < ?7"
+    f" SELECT :id, :conversation_id, :url, coalesce(:name, ({_NEXT})), :now WHERE EXISTS ({_CONVERSATION})"
+    " AND (SELECT count(*) FROM datasets WHERE conversation_id = :conversation_id) < :limit"
     f" ON CONFLICT DO NOTHING RETURNING {_COLUMNS}"
 )
+# In the order in which they are told, the limit last.
+_TAKEN = {
+    "url": "SELECT 1 FROM datasets WHERE conversation_id = :conversation_id AND url = :url",
+    "name": "SELECT 1 FROM datasets WHERE conversation_id = :conversation_id AND name = :name",
+    "id": "SELECT 1 FROM datasets WHERE id = :id",
+}
 
 
 class Datasets:
@@ -102,15 +110,15 @@ class Datasets:
         :raises AlreadyExists: the conversation has that address or name, or a dataset has that id.
         :raises LimitReached: the conversation is full.
         """
-        row = (
-            *self._key("conversation_id", conversation_id),
-            new_id() if id is None else check_id("id", id),
-            check_url(url),
-            None if name is None else arguments.text("name", name, 255, may_be_blank=False),
-            self._now(),
-            self._limit,
-        )
-        return Dataset.of(self._handle.write(_add, row))
+        params = {
+            **self._of(conversation_id),
+            "id": new_id() if id is None else check_id("id", id),
+            "url": check_url(url),
+            "name": None if name is None else arguments.text("name", name, 255, may_be_blank=False),
+            "now": self._now(),
+            "limit": self._limit,
+        }
+        return Dataset.of(self._handle.write(_add, params))
 
     def get(self, dataset_id: str) -> Dataset:
         """Return a dataset.
@@ -124,7 +132,7 @@ class Datasets:
 
     def find(self, dataset_id: str) -> Dataset | None:
         """Return a dataset, or ``None``."""
-        rows = self._handle.read(_rows, _FIND, self._key("dataset_id", dataset_id))
+        rows = self._handle.read(_rows, _FIND, self._key(dataset_id))
         return Dataset.of(rows[0]) if rows else None
 
     def list(self, conversation_id: str) -> builtins.list[Dataset]:
@@ -132,9 +140,9 @@ class Datasets:
 
         :raises ConversationNotFound: there is none of that id.
         """
-        key = self._key("conversation_id", conversation_id)
-        rows = self._handle.read(_rows, _LIST, key)
-        if not rows and not self._handle.read(_rows, _CONVERSATION, key):
+        params = self._of(conversation_id)
+        rows = self._handle.read(_rows, _LIST, params)
+        if not rows and not self._handle.read(_rows, _CONVERSATION, params):
             raise ConversationNotFound(conversation_id)
         return Dataset.all_of(rows)
 
@@ -156,7 +164,7 @@ class Datasets:
         stored_schema = arguments.json_list("schema", schema)
         rows = arguments.whole("row_count", row_count, 0, _MAX_COUNT)
         columns = arguments.whole("column_count", len(schema) if column_count is None else column_count, 0, _MAX_COUNT)
-        return self._changed(_READY, dataset_id, self._now(), rows, columns, stored_schema)
+        return self._changed(_READY, dataset_id, now=self._now(), rows=rows, columns=columns, schema=stored_schema)
 
     def mark_error(self, dataset_id: str, message: str) -> Dataset:
         """Note why a dataset could not be loaded, and return it. What was found before is kept.
@@ -165,7 +173,8 @@ class Datasets:
         :raises DatasetNotFound: there is none of that id.
         :raises InvalidArgument: an argument is not allowed, or the dataset is not ``loading``.
         """
-        return self._changed(_ERROR, dataset_id, arguments.text("message", message, 2000, may_be_blank=False))
+        text = arguments.text("message", message, 2000, may_be_blank=False)
+        return self._changed(_ERROR, dataset_id, message=text)
 
     def refresh(self, dataset_id: str) -> Dataset:
         """Set a dataset to ``loading`` again, whatever it was, and return it. What was found before is kept.
@@ -176,16 +185,18 @@ class Datasets:
 
     def remove(self, dataset_id: str) -> bool:
         """Remove a dataset from its conversation; return whether there was one."""
-        return self._handle.write_statement(_remove, self._key("dataset_id", dataset_id))
+        return self._handle.write_statement(_remove, self._key(dataset_id))
 
     # --- what the verbs share ---
 
-    def _key(self, argument: str, id: str) -> tuple[str, str | None]:
-        return check_id(argument, id), self._owner
+    def _key(self, dataset_id: str) -> Params:
+        return {"id": check_id("dataset_id", dataset_id), "owner": self._owner}
 
-    def _changed(self, sql: str, dataset_id: str, *params: Any) -> Dataset:
-        key = self._key("dataset_id", dataset_id)
-        return Dataset.of(self._handle.write(_change, sql, key, params))
+    def _of(self, conversation_id: str) -> Params:
+        return {"conversation_id": check_id("conversation_id", conversation_id), "owner": self._owner}
+
+    def _changed(self, sql: str, dataset_id: str, **params: Any) -> Dataset:
+        return Dataset.of(self._handle.write(_change, sql, {**self._key(dataset_id), **params}))
 
 
 def check_url(value: object) -> str:
@@ -199,37 +210,33 @@ def check_url(value: object) -> str:
     return url
 
 
-def _rows(connection: sqlite3.Connection, sql: str, params: Row) -> list[Any]:
+def _rows(connection: sqlite3.Connection, sql: str, params: Params) -> list[Any]:
     return connection.execute(sql, params).fetchall()
 
 
-def _add(connection: sqlite3.Connection, row: Row) -> Row:
+def _add(connection: sqlite3.Connection, params: Params) -> Row:
     """Insert a dataset by one statement that holds all the rules, and return its row; or say which rule refused it."""
-    added = _rows(connection, _ADD, row)
+    added = _rows(connection, _ADD, params)
     if added:
         return tuple(added[0])
-    conversation_id, owner, id, url, name, _, limit = row
-    if not _rows(connection, _CONVERSATION, (conversation_id, owner)):
-        raise ConversationNotFound(conversation_id)
-    if _rows(connection, "SELECT 1 FROM datasets WHERE conversation_id = ? AND url = ?", (conversation_id, url)):
-        raise AlreadyExists("dataset with url", url)
-    if _rows(connection, "SELECT 1 FROM datasets WHERE conversation_id = ? AND name = ?", (conversation_id, name)):
-        raise AlreadyExists("dataset with name", name)
-    if _rows(connection, "SELECT 1 FROM datasets WHERE id = ?", (id,)):
-        raise AlreadyExists("dataset with id", id)
-    raise LimitReached("datasets of a conversation", limit, "remove one, or raise the limit")
+    if not _rows(connection, _CONVERSATION, params):
+        raise ConversationNotFound(params["conversation_id"])
+    for column, taken in _TAKEN.items():
+        if _rows(connection, taken, params):
+            raise AlreadyExists(f"dataset with {column}", params[column])
+    raise LimitReached("datasets of a conversation", params["limit"], "remove one, or raise the limit")
 
 
-def _change(connection: sqlite3.Connection, sql: str, key: Row, params: Row) -> Row:
-    changed = _rows(connection, sql, (*key, *params))
+def _change(connection: sqlite3.Connection, sql: str, params: Params) -> Row:
+    changed = _rows(connection, sql, params)
     if changed:
         return tuple(changed[0])
-    found = _rows(connection, _FIND, key)
+    found = _rows(connection, _FIND, params)
     if not found:
-        raise DatasetNotFound(key[0])
-    status = found[0][7]
-    raise InvalidArgument("dataset_id", key[0], f"a dataset that is loading; this one is {status}: refresh it")
+        raise DatasetNotFound(params["id"])
+    allowed = f"a dataset that is loading; this one is {found[0][7]}: refresh it"
+    raise InvalidArgument("dataset_id", params["id"], allowed)
 
 
-def _remove(connection: sqlite3.Connection, key: Row) -> bool:
-    return connection.execute(_REMOVE, key).rowcount == 1
+def _remove(connection: sqlite3.Connection, params: Params) -> bool:
+    return connection.execute(_REMOVE, params).rowcount == 1

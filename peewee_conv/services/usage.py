@@ -31,8 +31,8 @@ _SUMS = "count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 
 # A conversation of somebody else is as good as none.
 _INSERT = (
     "INSERT INTO token_usage (id, user_id, conversation_id, model_name, input_tokens, output_tokens, cost, timestamp)"
-    " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM users WHERE users.id = ?2 AND (?3 IS NULL OR EXISTS ("
-    "SELECT 1 FROM conversations WHERE conversations.id = ?3 AND (user_id IS NULL OR user_id = ?2)))"
+    " SELECT ?, users.id, ?, ?, ?, ?, ?, ? FROM users WHERE users.id = ? AND (? IS NULL OR EXISTS ("
+    "SELECT 1 FROM conversations WHERE conversations.id = ? AND (user_id IS NULL OR user_id = users.id)))"
 )
 _NEWEST = "SELECT max(timestamp) FROM token_usage WHERE user_id = ?"
 _WINDOW = (
@@ -226,9 +226,11 @@ def _rows(connection: sqlite3.Connection, sql: str, params: Row) -> list[Any]:
 
 
 def _record(connection: sqlite3.Connection, row: Row) -> Row:
-    if connection.execute(_INSERT, row).rowcount != 1:
-        _check_user(connection, row[1])
-        raise ConversationNotFound(row[2])
+    id, user_id, conversation_id, *others = row
+    params = (id, conversation_id, *others, user_id, conversation_id, conversation_id)
+    if connection.execute(_INSERT, params).rowcount != 1:
+        _check_user(connection, user_id)
+        raise ConversationNotFound(conversation_id)
     return row
 
 
