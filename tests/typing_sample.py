@@ -99,13 +99,14 @@ def refuse(project: Project, talk: Conversation) -> tuple[str, str]:
     return argument, missing
 
 
-def look_after(project: Project, folder: Path) -> int:
+def look_after(projects: Projects) -> int:
     """Health, and copies."""
+    project, copy = projects.get("aurora"), projects.path / "backup.db"
     assert_type(project.health(), Health)
     assert_type(project.repair(), Repair)
-    assert_type(project.backup(folder / "backup.db"), Backup)
-    assert_type(project.restore(folder / "backup.db", keep_old=False), Restored)
-    again = Project(project.path)  # a restore disposes the project
+    assert_type(project.backup(copy), Backup)
+    assert_type(project.restore(copy, keep_old=False), Restored)
+    again = projects.get("aurora")  # a restore disposes the project
     return len(assert_type(again.check(), list[Problem]))
 
 
@@ -166,7 +167,7 @@ def main(folder: str | os.PathLike[str]) -> dict[str, Any]:
         "refused": refuse(project, talk),
         "counted": count_with_models(project),
         "notes": keep_notes(project, Path(folder) / "migrations"),
-        "problems": look_after(project, Path(folder)),
+        "problems": look_after(projects),
         "name": assert_type(project.name, str),
         "exists": assert_type(project.exists(), bool),
         "is_below": assert_type(project.path, Path).parent == projects.path,
