@@ -123,6 +123,11 @@ def test_every_page_is_in_the_table_of_contents_once() -> None:
     assert sorted(named) == sorted(page.stem for page in DOCS.glob("*.md") if page.stem != "index")
 
 
+def test_no_page_has_a_name_of_sphinx_itself() -> None:
+    # Sphinx writes its own search.html over that of search.md and says nothing: call the page full-text-search.md.
+    assert [name for name in ("search", "genindex", "modindex") if (DOCS / f"{name}.md").exists()] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_of_a_page_lead_somewhere(page: Path) -> None:
     broken = []
