@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .database.cache import cache
+from .database import fork
 from .database.faults import translate
 from .errors import AlreadyExists, InvalidArgument
 
@@ -53,12 +53,9 @@ def path_of(argument: str, value: object) -> str:
 
 def refuse_live(argument: str, path: str) -> None:
     """Refuse a database that this process has open: to close another handle on it would drop the locks of ours."""
-    found = _stat(path)
-    if found is None:
-        return
-    key = (found.st_dev, found.st_ino)
-    for database in cache.open_databases():
-        if any(connection.identity == key for connection in tuple(database.connections)):
+    found = _identity(path)
+    for database in cache.open_databases() if found else ():
+        if _identity(database.path) == found:
             raise InvalidArgument(argument, path, "another file: this one is a database in use")
 
 
@@ -152,8 +149,9 @@ def _lstat(path: str) -> os.stat_result | None:
         return None
 
 
-def _stat(path: str) -> os.stat_result | None:
+def _identity(path: str) -> tuple[int, int] | None:
     try:
-        return os.stat(path)
-    except FileNotFoundError:
+        found = os.stat(path)
+    except OSError:
         return None
+    return found.st_dev, found.st_ino

@@ -27,6 +27,8 @@ from .scope import Scope, current_scope
 if TYPE_CHECKING:
     from .schema import Schema
 
+_FORK_PATIENCE = 0.25  # seconds that a fork waits for other threads to return what they use
+
 
 class Binding:
     """What all ``Project`` objects of one path share: settings, and short cuts to the open databases.
@@ -89,6 +91,7 @@ class Cache:
         self._bindings: weakref.WeakValueDictionary[str, Binding] = weakref.WeakValueDictionary()
         self._connections = 0
         self._waiting = 0
+        self._forking = threading.Lock()
 
     # --- projects ---
 
@@ -113,7 +116,7 @@ class Cache:
     def find(self, binding: Binding, schema: Schema, path: str) -> ProjectDatabase:
         """Return the database of *schema* in the project, unopened if it was not open."""
         key = (binding.root, schema.name)
-        with self._lock:
+        with self._forking, self._lock:
             if binding.is_disposed:  # since the caller looked
                 raise ProjectDisposed(binding.root)
             database = self._databases.get(key)
@@ -141,7 +144,7 @@ class Cache:
         scope = current_scope()
         if scope is not None:
             scope.abandon(binding)
-        with self._lock:
+        with self._forking, self._lock:
             latest = self._bindings.pop(binding.root, binding)
             binding.is_disposed = latest.is_disposed = True
         databases = self.open_databases(binding.root)
@@ -228,13 +231,38 @@ class Cache:
                 return True
         return False
 
+    # --- forks ---
+
+    def prepare_fork(self) -> None:
+        """Close what nobody uses, and wait a moment for what others use: a child is barred from what stays open."""
+        self._forking.acquire()
+        scope = current_scope()
+        if scope is not None:
+            scope.let_go()
+        paused = [database for database in self.open_databases() if database.end("forking")]
+        for database in paused:
+            for connection in database.take_idle(all_=True):
+                database.close_connection(connection)
+        deadline = time.monotonic() + _FORK_PATIENCE
+        for database in paused:
+            database.wait_until_drained(max(0.0, deadline - time.monotonic()))
+
+    def go_on_after_fork(self) -> None:
+        """In the parent: lend again."""
+        for database in self.open_databases():
+            database.resume()
+            self.discard(database, "evicted")  # unless it is in use
+        self._forking.release()
+
     def forget_inherited(self) -> None:
         """In a child process: leak every inherited handle, for SQLite forbids using and even closing it."""
         for database in self._databases.values():
             database.ended = "forked"
-            fork.leak(database, *database.connections)
+            fork.leak(database)
+        fork.leak_opened()
         self._databases = {}
         self._lock = threading.Condition()  # another thread may have held the old one when it vanished
+        self._forking = threading.Lock()
         self._connections = self._waiting = 0
 
 
@@ -263,4 +291,6 @@ def set_connection_limit(limit: int) -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=cache.forget_inherited)
+    os.register_at_fork(
+        before=cache.prepare_fork, after_in_parent=cache.go_on_after_fork, after_in_child=cache.forget_inherited
+    )

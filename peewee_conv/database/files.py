@@ -17,6 +17,7 @@ from collections.abc import Callable
 from .. import filesystem, paths
 from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError
 from ..settings import Settings
+from . import fork
 from .faults import translate
 
 logger = logging.getLogger("peewee_conv")
@@ -32,12 +33,19 @@ class Connection(sqlite3.Connection):
 
     identity: tuple[int, int]
 
+    def close(self) -> None:
+        """Close the file; a child process does not inherit it any more."""
+        super().close()
+        fork.opened.discard(self)
+
 
 def connect(path: str, settings: Settings) -> Connection:
     """Open the existing file at *path*; it is never created here, so a deleted project does not come back."""
     before = paths.identity(path)
     if before is None:
         raise DatabaseGone(path, "does not exist any more")
+    if before in fork.inherited:
+        raise DatabaseGone(path, "was in use at the moment of a fork, which bars it from this child process")
     connection = sqlite3.connect(
         _uri(path),
         uri=True,
@@ -47,10 +55,11 @@ def connect(path: str, settings: Settings) -> Connection:
         cached_statements=CACHED_STATEMENTS,
         factory=Connection,
     )
+    connection.identity = before
+    fork.opened.add(connection)
     if paths.identity(path) != before:
         connection.close()
         raise DatabaseGone(path, "was replaced while it was being opened")
-    connection.identity = before
     return connection
 
 

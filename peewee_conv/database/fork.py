@@ -1,16 +1,40 @@
-"""Objects that a child process inherits and must neither use nor close."""
+"""What a child process inherits: open files of SQLite, which it must neither use nor close, nor open once more.
+
+SQLite keeps in memory which locks this process has on a file, for all connections on it together. A child believes
+that it has the locks of its parent, takes none of its own, and its commits may end in a log that others have deleted.
+So what nobody uses is closed before a fork, and a file that was in use is refused in the child.
+"""
 
 from __future__ import annotations
 
-_inherited: list[object] = []
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .files import Connection
+
+#: Every connection of this process that is open.
+opened: set[Connection] = set()
+
+#: (device, inode) of the files that were open in the parent at the moment of a fork. The inherited descriptors stay
+#: open, so that the system gives these numbers to no other file.
+inherited: set[tuple[int, int]] = set()
+
+_leaked: list[object] = []
 
 
 def leak(*objects: object) -> None:
     """Keep *objects* for ever: not even the end of the interpreter may run their destructors."""
-    _inherited.extend(objects)
+    _leaked.extend(objects)
     try:
         import ctypes
     except ImportError:
         return  # the list has to do
     for item in objects:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(item))
+
+
+def leak_opened() -> None:
+    """In a child process: give up every inherited connection, and remember its file."""
+    inherited.update(connection.identity for connection in opened)
+    leak(*opened)
+    opened.clear()

@@ -74,6 +74,11 @@ class Lease:
         self.has_cursors = True
         return cursor
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a transaction is open on it, or a cursor that its owner may read on."""
+        return bool(self.transactions or self._cursors or self.conn.in_transaction)
+
     def check_task(self) -> None:
         """Raise if another task of this thread has a transaction open here: it must not be joined."""
         if self.transactions and self.task is not current_task():

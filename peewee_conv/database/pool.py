@@ -40,7 +40,7 @@ class ProjectDatabase(SqliteDatabase):
     """One file: idle connections in a stack, loans counted, one queue of writers.
 
     :ivar ended: ``None`` while it may lend; else why it does not any more (``"evicted"``, ``"disposed"``, ``"gone"``,
-        ``"forked"``, ``"failed"``).
+        ``"forked"``), or does not for the moment (``"forking"``).
     :ivar is_killed: loans that are still out must not be used any more.
     """
 
@@ -59,8 +59,6 @@ class ProjectDatabase(SqliteDatabase):
         self._mutex = threading.Lock()
         self._opening = threading.Lock()
         self._idle: list[Connection] = []
-        #: Every open connection: a child process must keep the inherited ones alive, unused.
-        self.connections: set[Connection] = set()
         self._out = 0
         self._drained = threading.Event()
         self._is_made = False  # Peewee's constructor asks for a connection where it finds one: inside a scope
@@ -115,7 +113,6 @@ class ProjectDatabase(SqliteDatabase):
 
     def _connect_more(self) -> Connection:
         connection = self._cache.open_connection(self._open, self.settings.busy_timeout_ms / 1000)
-        self.connections.add(connection)
         if not self._is_at_path(connection):
             self.close_connection(connection)
             self._cache.discard(self, "gone")
@@ -124,7 +121,6 @@ class ProjectDatabase(SqliteDatabase):
 
     def close_connection(self, connection: Connection) -> None:
         """Close a connection that nobody uses."""
-        self.connections.discard(connection)
         self._cache.close(connection)
 
     @property
@@ -149,9 +145,17 @@ class ProjectDatabase(SqliteDatabase):
             if self.ended is not None or (only_if_idle and self._out):
                 return False
             self.ended = reason
-            if not self._out:
+            if self._out:
+                self._drained.clear()
+            else:
                 self._drained.set()
             return True
+
+    def resume(self) -> None:
+        """Lend again, after a fork."""
+        with self._mutex:
+            if self.ended == "forking":
+                self.ended = None
 
     def wait_until_drained(self, timeout: float) -> bool:
         """Wait until every loan is back, for at most *timeout* seconds."""

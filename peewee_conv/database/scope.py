@@ -105,6 +105,17 @@ class Scope:
                 scope.leases.popitem()[1].release()
             scope = scope.parent and scope.parent.find(binding)
 
+    def let_go(self) -> None:
+        """Return this thread's connections that nothing is under way on; they are lent again on next use."""
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.thread is this_thread.token:
+                for schema, lease in list(scope.leases.items()):
+                    if not lease.is_in_use:
+                        del scope.leases[schema]
+                        lease.release()
+            scope = scope.parent
+
     @staticmethod
     def required(scope: Scope | None) -> Scope:
         """Return *scope*, or raise the error that says what to do."""

@@ -67,9 +67,7 @@ class Child:
         self.wait()
 
 
-def _run_in_child(
-    work: Work, args: tuple[Any, ...], gate: tuple[int, int] | None, writer: int, seconds: int
-) -> None:
+def _run_in_child(work: Work, args: tuple[Any, ...], gate: tuple[int, int] | None, writer: int, seconds: int) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(seconds)  # a child that hangs dies, and its parent says so
     try:

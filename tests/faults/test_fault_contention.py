@@ -57,9 +57,7 @@ def contend(path: Path, journal: str, each: int) -> None:
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_appends_of_many_processes_and_threads_are_numbered_without_gap_or_double(
-    tmp_path: Path, journal: str
-) -> None:
+def test_appends_of_many_processes_and_threads_are_numbered_without_gap_or_double(tmp_path: Path, journal: str) -> None:
     contend(tmp_path / "project", journal, EACH)
 
 
