@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tickets import Tickets, make_tickets
+from tickets import Tickets, make_tickets, write_scripts
+from upgrades import File, MakeScripts
 
 from peewee_conv import Project
 from peewee_conv.clock import to_text
 from peewee_conv.database.cache import cache, set_connection_limit
 from peewee_conv.database.scope import current_scope
+from peewee_conv.migrate import Migrations
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -67,6 +69,20 @@ def project(make_project: Callable[..., Project]) -> Project:
 def tickets(tmp_path: Path) -> Tickets:
     """A schema of a user's own, with the models ``Ticket`` and ``Comment``."""
     return make_tickets(tmp_path / "migrations")
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> MakeScripts:
+    """``scripts(body, ...)`` gives the migrations of these scripts, 0001_step.py and so on."""
+    return lambda *bodies: Migrations(str(write_scripts(tmp_path / "scripts", *bodies)))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[File]:
+    """An empty file, to be upgraded."""
+    file = File(tmp_path)
+    yield file
+    file.connection.close()
 
 
 @pytest.fixture(autouse=True)

@@ -2,106 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tickets import INITIAL, Tickets, make_tickets, write_scripts
+from tickets import INITIAL, Tickets, make_tickets
+from upgrades import ADD_LABEL, BOOKKEEPING, FAILING, REBUILD, File, MakeScripts
 
 from peewee_conv import Project, migrate
-from peewee_conv.database.faults import translate
 from peewee_conv.errors import (
     DatabaseBusy,
-    ForeignDatabase,
     InvalidArgument,
     MigrationFailed,
-    PeeweeConvError,
     SchemaTooNew,
 )
-from peewee_conv.migrate import Migrations, ScriptStatus
+from peewee_conv.migrate import ScriptStatus
 from peewee_conv.models import assistant
 
 MakeProject = Callable[..., Project]
-BOOKKEEPING = {"schema_migration", "schema_migration_name", "sqlite_sequence"}
-
-ADD_LABEL = """
-def up(migrator, db):
-    db.execute_sql("ALTER TABLE ticket ADD COLUMN label TEXT")
-
-
-def down(migrator, db):
-    db.execute_sql("ALTER TABLE ticket DROP COLUMN label")
-"""
-FAILING = """
-def up(migrator, db):
-    db.execute_sql("CREATE TABLE half (id INTEGER PRIMARY KEY)")
-    db.execute_sql("INSERT INTO ticket (title, votes) VALUES ('half', 0)")
-    {failure}
-"""
-REBUILD = """
-from playhouse.migrate import migrate
-
-REWRITES_TABLES = True
-
-
-def up(migrator, db):
-    migrate(migrator.drop_not_null("ticket", "title"))
-
-
-def down(migrator, db):
-    migrate(migrator.add_not_null("ticket", "title"))
-"""
-
-
-class File:
-    """A file below the test's folder, and the calls that the engine makes on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "x.db"
-        self.connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-
-    def upgrade(self, migrations: Migrations, **options: Any) -> list[str]:
-        return migrate.upgrade(self.connection, str(self.path), migrations, translate=translate, **options)
-
-    def downgrade(self, migrations: Migrations, target: int) -> list[str]:
-        return migrate.downgrade(self.connection, str(self.path), migrations, target, translate=translate)
-
-    def status(self, migrations: Migrations) -> list[ScriptStatus]:
-        return migrate.status(self.connection, str(self.path), migrations)
-
-    def run(self, sql: str) -> list[Any]:
-        return self.connection.execute(sql).fetchall()
-
-    @property
-    def version(self) -> int:
-        return migrate.version(self.connection)
-
-    @property
-    def tables(self) -> dict[str, str]:
-        return dict(self.run("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"))
-
-    def dump(self) -> list[str]:
-        return [f"version {self.version}", *self.connection.iterdump()]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Iterator[File]:
-    file = File(tmp_path)
-    yield file
-    file.connection.close()
-
-
-@pytest.fixture
-def scripts(tmp_path: Path) -> Callable[..., Migrations]:
-    return lambda *bodies: Migrations(str(write_scripts(tmp_path / "scripts", *bodies)))
-
-
-MakeScripts = Callable[..., Migrations]
 
 
 # --- up and down ---
@@ -282,123 +204,6 @@ def test_a_script_that_is_not_atomic_is_refused(file: File, scripts: MakeScripts
         file.upgrade(scripts(INITIAL, "atomic = False\n" + ADD_LABEL))
 
     assert file.version == 0
-
-
-# --- which files are refused ---
-
-
-def digest(path: Path) -> dict[str, str]:
-    return {each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in path.parent.glob(f"{path.name}*")}
-
-
-@pytest.fixture(params=["wal", "delete"])
-def journal(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def refused(project: Project, kind: type[PeeweeConvError], text: str) -> None:
-    """Check that every use of the project is refused, and that its file stays as it is, byte for byte."""
-    before = digest(project.database_path())
-
-    for _ in range(2):
-        with pytest.raises(kind, match=text):
-            project.conversations.create()
-    project.dispose()
-
-    assert digest(project.database_path()) == before
-
-
-def test_a_newer_file_is_refused_untouched(make_project: MakeProject, journal: str) -> None:
-    project = make_project(journal_mode=journal)
-    project.conversations.create()
-    project.dispose()
-    with sqlite3.connect(project.database_path()) as connection:
-        connection.execute("PRAGMA user_version = 9999")
-    connection.close()
-
-    refused(make_project(), SchemaTooNew, "schema version 9999 is newer than 1, .*: upgrade peewee_conv")
-
-
-@pytest.mark.parametrize("version", [0, 1])
-def test_a_foreign_file_is_refused_untouched(make_project: MakeProject, journal: str, version: int) -> None:
-    project = make_project()
-    project.database_path().parent.mkdir(parents=True)
-    with sqlite3.connect(project.database_path()) as connection:
-        connection.execute(f"PRAGMA journal_mode = {journal}")
-        connection.execute("CREATE TABLE invoices (id INTEGER PRIMARY KEY)")
-        connection.execute(f"PRAGMA user_version = {version}")
-    connection.close()
-
-    refused(project, ForeignDatabase, "move it away, or choose another project directory")
-
-
-def test_a_file_of_another_schema_is_refused(file: File, scripts: MakeScripts) -> None:
-    file.upgrade(assistant.migrations)
-    before = file.dump()
-
-    with pytest.raises((MigrationFailed, SchemaTooNew)):
-        file.upgrade(scripts(INITIAL, ADD_LABEL))
-
-    assert file.dump() == before
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "DELETE FROM schema_migration",
-        "UPDATE schema_migration SET name = '0001_other'",
-        "PRAGMA user_version = 0",
-        "DROP TABLE schema_migration",
-    ],
-)
-def test_a_file_whose_history_disagrees_with_its_version_is_refused(
-    file: File, scripts: MakeScripts, damage: str
-) -> None:
-    file.upgrade(scripts(INITIAL))
-    file.run(damage)
-    before = file.dump()
-    migrations = scripts(INITIAL, ADD_LABEL)
-
-    for look in (file.upgrade, file.status, lambda m: file.downgrade(m, 0)):
-        with pytest.raises((MigrationFailed, ForeignDatabase)):
-            look(migrations)
-
-    assert file.dump() == before
-
-
-# --- which folders are refused ---
-
-
-@pytest.mark.parametrize(
-    ("names", "text"),
-    [
-        ([], "there is no script"),
-        (["readme.txt", "initial.py", "1_initial.py"], "there is no script"),
-        (["0002_second.py"], "not numbered 0001, 0002"),
-        (["0001_a.py", "0003_c.py"], "not numbered 0001, 0002"),
-        (["0001_a.py", "0001_b.py"], "not numbered 0001, 0002"),
-        (["0000_a.py", "0001_b.py"], "not numbered 0001, 0002"),
-    ],
-)
-def test_a_folder_with_gaps_or_nothing_is_refused(tmp_path: Path, names: list[str], text: str) -> None:
-    for name in names:
-        (tmp_path / name).write_text(ADD_LABEL)
-
-    with pytest.raises(MigrationFailed, match=text):
-        _ = Migrations(str(tmp_path)).head
-
-
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MigrationFailed, match="cannot be read"):
-        _ = Migrations(str(tmp_path / "missing")).scripts
-
-
-def test_other_files_beside_the_scripts_are_no_scripts(file: File, scripts: MakeScripts, tmp_path: Path) -> None:
-    migrations = scripts(INITIAL)
-    for name in ("__init__.py", "notes.md", "0002_draft.txt"):
-        (tmp_path / "scripts" / name).write_text("not a script")
-
-    assert file.upgrade(migrations) == ["0001_step"]
 
 
 # --- tables that are rebuilt ---
