@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .database import fork
+from .database.cache import cache
 from .database.faults import translate
 from .errors import AlreadyExists, InvalidArgument
 
