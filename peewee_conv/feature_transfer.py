@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import dependency_graph
+from . import dependency_graph, drafts
 from .database.handle import Handle
 from .errors import ImportRejected
 from .feature_records import Feature
@@ -36,12 +36,12 @@ class FeatureImport(NamedTuple):
     """What an import did.
 
     :ivar outcome: ``"imported"``, ``"no file"`` or ``"not empty"`` (the queue has features; the file was left alone).
-    :ivar count: features that were stored.
+    :ivar stored: how many features were stored.
     :ivar backup: where the file was moved to, or ``None`` where it still is.
     """
 
     outcome: str
-    count: int = 0
+    stored: int = 0
     backup: str | None = None
 
 
@@ -67,21 +67,13 @@ def export_features(project: Project, path: str | os.PathLike[str] | None = None
     """Write all features, by priority and id, and return the path; an older file is replaced, all or nothing.
 
     :param path: ``feature_list_export.json`` of the project directory if left out.
-    :raises OSError: the file cannot be written.
+    :raises DatabaseFailure: the file cannot be written.
     """
     target = os.path.join(project.path, EXPORT_NAME) if path is None else os.fspath(path)
     found = project.features.all()
     text = json.dumps([feature.to_dict() for feature in found], indent=2, allow_nan=False)
-    draft = f"{target}.new-{os.getpid()}-{os.urandom(4).hex()}"
-    try:
-        with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-    finally:
-        if os.path.lexists(draft):
-            os.unlink(draft)
+    with drafts.draft_of(drafts.path_of("path", target), overwrite=True) as draft, open(draft, "w") as file:
+        file.write(text)
     return target
 
 
