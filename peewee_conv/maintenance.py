@@ -80,18 +80,13 @@ def upgrade(project: Project, schema: Schema = assistant) -> list[str]:
 
     :raises MigrationFailed: a script failed; the file is as it was.
     """
-    before = migration_status(project, schema)
-    if not before.exists:
+    path, migrations = str(project.database_path(schema)), schema.migrations
+    if paths.identity(path) is None:
         Handle(project._binding, schema).read(migrate.version)
-        return [script.name for script in before.scripts]
-    with _dedicated(project, before.path) as connection:
-        return migrate.upgrade(
-            connection,
-            before.path,
-            schema.migrations,
-            keep_copies=project._binding.settings.keep_copies,
-            translate=translate,
-        )
+        return [script.name for script in migrations.scripts]
+    keep_copies = project._binding.settings.keep_copies
+    with _dedicated(project, path) as connection:
+        return migrate.upgrade(connection, path, migrations, keep_copies=keep_copies, translate=translate)
 
 
 def downgrade(project: Project, schema: Schema = assistant, to: int = 0) -> Downgrade:

@@ -194,7 +194,8 @@ def status(connection: sqlite3.Connection, path: str, migrations: Migrations) ->
     """
     is_current(connection, path, migrations)
     found = version(connection)
-    _check_history(connection, path, migrations, found)
+    if found or _legacy_of(connection, migrations) is None:
+        _check_history(connection, path, migrations, found)
     return [ScriptStatus(script.number, script.name, script.number <= found) for script in migrations.scripts]
 
 

@@ -39,6 +39,17 @@ def down(migrator, db):
     db.execute_sql("DROP TABLE half")
     raise RuntimeError("changed my mind")
 """
+OLDER_APPLICATION = """
+CREATE TABLE conversations (
+    id INTEGER NOT NULL PRIMARY KEY, project_name VARCHAR(100) NOT NULL, title VARCHAR(200),
+    created_at DATETIME, updated_at DATETIME
+);
+CREATE TABLE conversation_messages (
+    id INTEGER NOT NULL PRIMARY KEY, conversation_id INTEGER NOT NULL REFERENCES conversations (id),
+    role VARCHAR(20) NOT NULL, content TEXT NOT NULL, timestamp DATETIME
+);
+INSERT INTO conversations VALUES (1, 'aurora', 'Old', '2025-01-01 12:00:00.000000', '2025-01-01 12:00:00.000000');
+"""
 HOLD_OPEN = """
 import sys
 from peewee_conv import Project
@@ -108,6 +119,20 @@ def test_status_of_a_newer_file_is_refused(project: Project) -> None:
 
     with pytest.raises(SchemaTooNew):
         migration_status(Project(project.path))
+
+
+def test_file_of_an_older_application_is_all_pending_until_it_is_upgraded(project: Project) -> None:
+    path = project.path / ".autoforge" / "assistant.db"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(OLDER_APPLICATION)
+
+    before = migration_status(project)
+    applied = upgrade(project)
+
+    assert (before.path, before.version) == (str(path), 0)
+    assert applied == [script.name for script in before.scripts]
+    assert project.conversations.list()[0].title == "Old"
 
 
 # --- up ---
