@@ -25,7 +25,7 @@ from .errors import (
     PeeweeConvError,
     UserNotFound,
 )
-from .statements import Statements
+from .statements import Statements, run
 
 Row = tuple[Any, ...]
 #: role, content, token_count, metadata, external_id, created_at: as they are stored
@@ -43,12 +43,12 @@ _MAX_QUERY = 1000
 
 def one(connection: sqlite3.Connection, sql: str, params: Row) -> Any:
     """Return the row of a query, or ``None``."""
-    return connection.execute(sql, params).fetchone()
+    return run(connection, sql, params).fetchone()
 
 
 def rows(connection: sqlite3.Connection, sql: str, params: Row) -> list[Any]:
     """Return the rows of a query."""
-    return connection.execute(sql, params).fetchall()
+    return run(connection, sql, params).fetchall()
 
 
 # --- conversations ---
@@ -100,7 +100,7 @@ def delete(connection: sqlite3.Connection, sql: Statements, key: Key) -> bool:
         return False
     if found[2]:
         search_index.remove(connection, found[0], found[2])
-    connection.execute(sql.delete, key)
+    run(connection, sql.delete, key)
     return True
 
 
@@ -119,7 +119,7 @@ def bound(message: NewMessage) -> Row:
 def append(connection: sqlite3.Connection, sql: str, params: Row) -> int | None:
     """Insert a message by one statement; return its key, or ``None`` if the conversation or the id forbids it."""
     try:
-        return connection.execute(sql, params).lastrowid
+        return run(connection, sql, params).lastrowid
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_CONSTRAINT_UNIQUE):
             return None
@@ -137,7 +137,7 @@ def _append_all(connection: sqlite3.Connection, sql: Statements, key: Key, new: 
     # Allotting the sequences first keeps the trigger of the single append out of the way.
     tokens = sum(message[2] or 0 for message in new)
     newest = max((message[5] for message in new), default="")
-    allotted = connection.execute(sql.allot, (*key, len(new), tokens, newest, title_of(new))).fetchall()
+    allotted = rows(connection, sql.allot, (*key, len(new), tokens, newest, title_of(new)))
     if not allotted:
         return None
     if not new:
@@ -206,7 +206,7 @@ def newest_window(
     connection: sqlite3.Connection, sql: str, params: Row, max_tokens: int | None, count: Callable[[Row], int]
 ) -> list[Row]:
     """Return the newest messages that fit, oldest first; rows that do not fit are not read."""
-    cursor = connection.execute(sql, params)
+    cursor = run(connection, sql, params)
     try:
         return window.suffix(cursor, max_tokens, tokens=count, role=_role)
     finally:

@@ -66,7 +66,7 @@ def remove(connection: sqlite3.Connection, number: int, upto: int) -> None:
     """Take the indexed messages of a conversation up to sequence *upto* out of the index, before they are deleted."""
     connection.execute(
         "INSERT INTO message_search (message_search, rowid, content)"
-        " SELECT 'delete', id, content FROM messages WHERE id > ?1 AND id <= ?2",
+        " SELECT 'delete', id, content FROM messages WHERE id > ? AND id <= ?",
         (number << 32, number << 32 | upto),
     )
 

@@ -9,7 +9,10 @@ bind a ``None``, SQLite a tenth of that to compare.
 
 from __future__ import annotations
 
-from typing import Final
+import re
+import sqlite3
+from operator import itemgetter
+from typing import Any, Final
 
 CONVERSATION: Final = (
     "number, id, assistant_id, user_id, project_name, title, message_count, token_count, last_sequence,"
@@ -33,6 +36,28 @@ INSERT_PLAIN_MESSAGE: Final = (
 DELETE_MESSAGES: Final = "DELETE FROM messages WHERE id > ? AND id <= ?"
 
 
+class Statement(str):
+    """A text written with numbered parameters, in the form with plain ones.
+
+    Python 3.12.0 to 3.12.3 warns of every numbered parameter that it binds by position.
+
+    :ivar arrange: repeats and orders the values, given once each by number, as the plain parameters want them.
+    """
+
+    arrange: itemgetter[Any]
+
+    def __new__(cls, numbered: str) -> Statement:
+        """Take a text with two parameters or more."""
+        made = super().__new__(cls, re.sub(r"\?\d", "?", numbered))
+        made.arrange = itemgetter(*(int(number) - 1 for number in re.findall(r"\?(\d)", numbered)))
+        return made
+
+
+def run(connection: sqlite3.Connection, sql: str, params: tuple[Any, ...]) -> sqlite3.Cursor:
+    """Execute a text, or a :class:`Statement` with its parameters by number."""
+    return connection.execute(sql, sql.arrange(params) if type(sql) is Statement else params)
+
+
 class Statements:
     """The texts for one kind of caller.
 
@@ -46,39 +71,41 @@ class Statements:
         last = f"({number} << 32 | 4294967295)"
         in_conversation = f"id > {number} << 32 AND id <= {last}"
         self.owned = owned
-        self.find = f"SELECT {CONVERSATION} FROM conversations WHERE {which}"
-        self.exists = f"SELECT 1 FROM conversations WHERE {which}"
-        self.key = f"SELECT number, last_sequence, indexed_sequence FROM conversations WHERE {which}"
-        self.delete = f"DELETE FROM conversations WHERE {which}"
+        self.find = Statement(f"SELECT {CONVERSATION} FROM conversations WHERE {which}")
+        self.exists = Statement(f"SELECT 1 FROM conversations WHERE {which}")
+        self.key = Statement(f"SELECT number, last_sequence, indexed_sequence FROM conversations WHERE {which}")
+        self.delete = Statement(f"DELETE FROM conversations WHERE {which}")
         # The trigger tr_messages_appended keeps the counts. A missing conversation violates NOT NULL.
-        self.append = (
+        self.append = Statement(
             f"INSERT INTO messages ({STORED_MESSAGE}) VALUES ("
             f"(SELECT number << 32 | last_sequence + 1 FROM conversations WHERE {which}), {number},"
             f" (SELECT last_sequence + 1 FROM conversations WHERE {which}), ?3, ?4,"
             " nullif(?5, -1), nullif(?6, ''), nullif(?7, ''), ?8)"
         )
-        self.allot = (
+        self.allot = Statement(
             "UPDATE conversations SET last_sequence = last_sequence + ?3, message_count = message_count + ?3,"
             " token_count = token_count + ?4, updated_at = max(updated_at, ?5),"
             " title = CASE WHEN title <> '' THEN title ELSE ?6 END"
             f" WHERE {which} RETURNING number, last_sequence"
         )
-        self.by_external_id = f"SELECT {MESSAGE} FROM messages WHERE conversation = {number} AND external_id = ?3"
-        self.by_sequence = f"SELECT {MESSAGE} FROM messages WHERE id = {number} << 32 | ?3"
-        self.after = (
+        self.by_external_id = Statement(
+            f"SELECT {MESSAGE} FROM messages WHERE conversation = {number} AND external_id = ?3"
+        )
+        self.by_sequence = Statement(f"SELECT {MESSAGE} FROM messages WHERE id = {number} << 32 | ?3")
+        self.after = Statement(
             f"SELECT {MESSAGE} FROM messages WHERE id > ({number} << 32 | ?3) AND id <= {last} ORDER BY id LIMIT ?4"
         )
-        self.before = (
+        self.before = Statement(
             f"SELECT {MESSAGE} FROM messages WHERE id > {number} << 32 AND id < ({number} << 32 | ?3)"
             " ORDER BY id DESC LIMIT ?4"
         )
-        self.newest = f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} ORDER BY id DESC LIMIT ?3"
+        self.newest = Statement(f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} ORDER BY id DESC LIMIT ?3")
         # Parameters 3 and 4 are the pinned roles, '' for none; 5 says whether the instructions are pinned.
-        self.newest_unpinned = (
+        self.newest_unpinned = Statement(
             f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} AND role NOT IN (?3, ?4) ORDER BY id DESC LIMIT ?5"
         )
         # The first row is there for every conversation, with or without instructions.
-        self.pinned = (
+        self.pinned = Statement(
             "SELECT 0, 'system', instructions, NULL, NULL, NULL, assistants.updated_at"
             f" FROM (SELECT assistant_id FROM conversations WHERE {which})"
             " LEFT JOIN assistants ON ?5 AND assistants.id = assistant_id"
