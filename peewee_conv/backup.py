@@ -18,7 +18,7 @@ from .database import files
 from .database.faults import translate
 from .database.schema import Schema
 from .drafts import SIDE_FILES, draft_of, empty_file, free_name, path_of, publish, sync, target_path
-from .errors import AlreadyExists, DatabaseBusy, DatabaseCorrupt, ForeignDatabase, InvalidArgument
+from .errors import AlreadyExists, DatabaseBusy, DatabaseCorrupt, ForeignDatabase, InvalidArgument, MigrationFailed
 from .schemas import assistant
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ def backup(
         raise AlreadyExists("file", logs[0])  # SQLite would take it for a log of the new file
     with draft_of(target, overwrite=overwrite) as draft:
         version = _copy_live(project, schema, draft, on_progress)
-        _check_copy(draft, str(project.database_path(schema)), version)
         size = os.stat(draft).st_size
         for log in logs:
             os.unlink(log)
@@ -81,7 +80,7 @@ def backup(
 
 
 def _copy_live(project: Project, schema: Schema, draft: str, on_progress: Progress | None) -> int:
-    """Copy the database into *draft* and return the version of its schema."""
+    """Copy the database into *draft*, check the copy and return the version of its schema."""
     # A connection of its own, not that of the scope: SQLite copies nothing out of an open transaction that has written.
     database, source = project._binding.checkout(schema)
     try:
@@ -89,6 +88,7 @@ def _copy_live(project: Project, schema: Schema, draft: str, on_progress: Progre
         source.execute("BEGIN")
         version = migrate.version(source)
         _copy(source, draft, on_progress)
+        _check_copy(draft, database.path, version)
         return version
     except sqlite3.Error as error:
         raise translate(error, database.path) from error
@@ -176,12 +176,16 @@ def _copy_checked(source: str, draft: str, schema: Schema) -> int:
 
 
 def _check_backup(copy: sqlite3.Connection, source: str, schema: Schema) -> None:
-    migrate.status(copy, source, schema.migrations)
-    if not migrate.version(copy):
-        raise ForeignDatabase(source, "this is no backup of peewee_conv")
+    migrate.is_current(copy, source, schema.migrations)
     found, _ = inspection.damage(copy)
     if found:
         raise DatabaseCorrupt(source, f"the backup is damaged: {found[0]}")
+    if not migrate.version(copy):
+        raise ForeignDatabase(source, "this is no backup of peewee_conv")
+    try:
+        migrate.status(copy, source, schema.migrations)
+    except MigrationFailed as error:
+        raise ForeignDatabase(source, f"this is no backup of the schema {schema.name}: {error.detail}") from error
     # A trigger or view of somebody else would run with every write of ours. An index only costs time.
     strange = [line for line in inspection.differences(copy, schema.migrations) if not line.startswith("index ")]
     if strange:

@@ -88,16 +88,16 @@ def check(project: Project, schema: Schema = assistant) -> list[Problem]:
         if paths.identity(path) is None:
             return [Problem("missing", "there is no file", False)]
         with _looking_at(project, path) as connection:
-            found = list(_permissions(path)) + _check_file(connection, path, schema)
+            found, is_readable = _check_file(connection, path, schema)
+            found = [*_permissions(path), *found]
     except (SchemaTooNew, ForeignDatabase, DatabaseCorrupt) as error:
         return [Problem(_KINDS[type(error)], error.detail, False)]
-    if schema is assistant and not any(problem.kind in _UNREADABLE for problem in found):
+    if schema is assistant and is_readable:
         found += _search_problems(project)
     return found
 
 
 _KINDS: Final = {SchemaTooNew: "too_new", ForeignDatabase: "foreign", DatabaseCorrupt: "corrupt"}
-_UNREADABLE: Final = {"corrupt", "outdated", "history", "schema"}  # whose rows are not asked any further
 
 
 @contextmanager
@@ -113,28 +113,30 @@ def _looking_at(project: Project, path: str) -> Iterator[sqlite3.Connection]:
         raise translate(error, path) from error
 
 
-def _check_file(connection: sqlite3.Connection, path: str, schema: Schema) -> list[Problem]:
+def _check_file(connection: sqlite3.Connection, path: str, schema: Schema) -> tuple[list[Problem], bool]:
+    """Return what is wrong in the file, and whether its tables are those that this release knows."""
     migrations = schema.migrations
     is_current = migrate.is_current(connection, path, migrations)
     damage, in_index = inspection.damage(connection)
     if damage:
-        return [Problem("corrupt", line, False) for line in damage]
-    found = [Problem("search", line, True) for line in in_index]
-    found += health_checks.orphans(connection)
+        return [Problem("corrupt", line, False) for line in damage], False
+    found = [Problem("search", line, True) for line in in_index] + health_checks.orphans(connection)
     try:
         migrate.status(connection, path, migrations)
     except MigrationFailed as error:
-        return [*found, Problem("history", error.detail, False)]
-    strange = [Problem("schema", line, False) for line in inspection.differences(connection, migrations)]
+        return [*found, Problem("history", error.detail, False)], False
+    strange = inspection.differences(connection, migrations)
+    found += [Problem("schema", line, False) for line in strange]
     if not is_current:
         version = migrate.version(connection)
         detail = f"the schema version is {version} of {migrations.head}: the next ordinary open upgrades it"
-        return [*found, *strange, Problem("outdated", detail, True)]
-    if not strange:
-        found += health_checks.invalid_json(connection, schema)
-        if schema is assistant:
-            found += health_checks.conversations(connection)
-    return found + strange
+        return [*found, Problem("outdated", detail, True)], False
+    if not all(line.startswith(("index", "trigger")) for line in strange):
+        return found, False
+    found += health_checks.invalid_json(connection, schema)
+    if schema is assistant:
+        found += health_checks.conversations(connection)
+    return found, True
 
 
 def _permissions(path: str) -> Iterator[Problem]:

@@ -47,7 +47,10 @@ class Problem(NamedTuple):
 
 def orphans(connection: sqlite3.Connection) -> list[Problem]:
     """Return the rows whose parent is missing."""
-    rows = connection.execute("PRAGMA foreign_key_check").fetchmany(_MOST)
+    try:
+        rows = connection.execute("PRAGMA foreign_key_check").fetchmany(_MOST)
+    except sqlite3.OperationalError as error:  # the index of the parent is missing
+        return [Problem("foreign_key", f"foreign keys cannot be checked: {error}", False)]
     return [
         Problem("foreign_key", f"{table}, row {rowid}: its row in {parent} is missing", False)
         for table, rowid, parent, _ in rows

@@ -32,7 +32,12 @@ def damage(connection: sqlite3.Connection, *, quick: bool = False) -> tuple[list
 
     :param quick: leave out the comparison of each index with its table.
     """
-    found = connection.execute("PRAGMA quick_check" if quick else "PRAGMA integrity_check").fetchall()
+    try:
+        found = connection.execute("PRAGMA quick_check" if quick else "PRAGMA integrity_check").fetchall()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise
+        return [str(error)], []
     lines = [line for (line,) in found if line != "ok"]
     # From 3.44 on SQLite asks virtual tables too. A search index is made of what the tables hold.
     return [line for line in lines if "FTS5" not in line], [line for line in lines if "FTS5" in line]
