@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +22,12 @@ INSERT = "INSERT INTO ticket (title, votes) VALUES (?, 0)"
 def add(connection: sqlite3.Connection, title: str) -> str:
     connection.execute(INSERT, (title,))
     return title
+
+
+def add_traced(connection: sqlite3.Connection, title: str, commits: list[str]) -> str:
+    """Add, and note the commit that follows."""
+    connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    return add(connection, title)
 
 
 def add_and_fail(connection: sqlite3.Connection, title: str) -> None:
@@ -88,20 +94,19 @@ class Crowd:
 
 
 @pytest.fixture
-def crowd(handle: Handle) -> Crowd:
-    return Crowd(handle)
+def crowd(handle: Handle) -> Iterator[Crowd]:
+    crowd = Crowd(handle)
+    yield crowd
+    crowd.go()
 
 
 # --- one commit for many ---
 
 
 def test_writers_that_queue_up_share_a_commit(handle: Handle, crowd: Crowd) -> None:
-    commits = []
+    commits: list[str] = []
     for number in range(10):
-        crowd.join(f"t{number}", lambda number=number: handle.write(add, f"t{number}"))
-    database = handle.binding.database(handle.schema)
-    for connection in database.connections:
-        connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        crowd.join(f"t{number}", lambda number=number: handle.write(add_traced, f"t{number}", commits))
 
     outcomes = crowd.go()
 
@@ -114,9 +119,7 @@ def test_without_group_commit_each_has_its_own(make_project: MakeProject, ticket
     handle = opened(make_project(group_commit=False), tickets)
     crowd, commits = Crowd(handle), []
     for number in range(4):
-        crowd.join(f"t{number}", lambda number=number: handle.write(add, f"t{number}"))
-    for connection in handle.binding.database(handle.schema).connections:
-        connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        crowd.join(f"t{number}", lambda number=number: handle.write(add_traced, f"t{number}", commits))
 
     crowd.go()
 
