@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from peewee import SqliteDatabase
 
 from .. import migrate, paths
-from ..errors import DatabaseGone, DatabaseReadOnly, PeeweeConvError, ProjectNotBound
+from ..errors import DatabaseBusy, DatabaseGone, DatabaseReadOnly, PeeweeConvError, ProjectNotBound
 from . import files
 from .faults import translate
 from .files import Connection
@@ -166,38 +166,45 @@ class ProjectDatabase(SqliteDatabase):
     def _open(self) -> Connection:
         """Open one more connection; the first one makes or upgrades the file."""
         try:
-            with self._opening:
-                return self._open_checked()
+            if self.journal:
+                return self._open_checked(self.journal)
+            return self._open_first()
         except (sqlite3.Error, OSError) as error:
             raise translate(error, self.path) from error
 
-    def _open_checked(self) -> Connection:
-        is_first = not self.journal
-        if is_first:
-            self.journal = files.journal_mode(os.path.dirname(self.path), self.settings)
-            self._ensure_file()
+    def _open_first(self) -> Connection:
+        timeout = self.settings.busy_timeout_ms / 1000
+        if not self._opening.acquire(timeout=timeout):
+            raise DatabaseBusy(self.path, f"another thread has been opening the file for {timeout:g} s")
+        try:
+            mode = self.journal or files.journal_mode(os.path.dirname(self.path), self.settings)
+            self._ensure_file(mode)
+            connection = self._open_checked(mode)
+            self.journal = mode
+            self.binding.seen.add(self.schema.name)
+            return connection
+        finally:
+            self._opening.release()
+
+    def _open_checked(self, mode: str) -> Connection:
         connection = files.connect(self.path, self.settings)
         try:
             # The version comes before any pragma that writes: a newer or foreign file stays untouched.
             if not migrate.is_current(connection, self.path, self.schema.migrations):
                 self._upgrade(connection)
-            files.configure(connection, self.path, self.settings, self.journal)
+            files.configure(connection, self.path, self.settings, mode)
             self._add_conn_hooks(connection)  # type: ignore[attr-defined]
         except BaseException:
             connection.close()
-            if is_first:
-                self.journal = ""
             raise
-        self.binding.seen.add(self.schema.name)
         return connection
 
-    def _ensure_file(self) -> None:
+    def _ensure_file(self, mode: str) -> None:
         if paths.identity(self.path) is not None:
             return
         if self.schema.name in self.binding.seen:
-            self.journal = ""
             raise DatabaseGone(self.path, "was deleted while it was open")
-        files.create(self.path, self.settings, self.journal, self._upgrade)
+        files.create(self.path, self.settings, mode, self._upgrade)
 
     def _upgrade(self, connection: Connection) -> None:
         if not os.access(self.path if os.path.exists(self.path) else os.path.dirname(self.path), os.W_OK):
