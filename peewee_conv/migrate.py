@@ -299,9 +299,17 @@ def _finish(connection: sqlite3.Connection, path: str, number: int) -> None:
 def _keep_copy(path: str, script: Script) -> None:
     """Keep a copy of the file as it is now, under the lock."""
     draft = f"{path}.copying"  # only whoever holds the lock of the file has one
-    for leftover in (draft, f"{draft}-journal"):
-        if os.path.lexists(leftover):
-            os.unlink(leftover)
+    _remove_draft(draft)  # of a process that was killed
+    try:
+        _copy_into(draft, path)
+        target = _free_name(f"{path}.before-{script.name}")
+        os.rename(draft, target)  # what is called a copy is a whole one, whenever the process is killed
+    finally:
+        _remove_draft(draft)
+    logger.info("%s was copied to %s before its upgrade", path, target)
+
+
+def _copy_into(draft: str, path: str) -> None:
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     # A second connection, by SQLite's own API: a plain copy would drop this process's locks on the live file.
     source, copy = sqlite3.connect(path), sqlite3.connect(draft)
@@ -310,9 +318,12 @@ def _keep_copy(path: str, script: Script) -> None:
     finally:
         copy.close()
         source.close()
-    target = _free_name(f"{path}.before-{script.name}")
-    os.rename(draft, target)  # what is called a copy is a whole one, whenever the process is killed
-    logger.info("%s was copied to %s before its upgrade", path, target)
+
+
+def _remove_draft(draft: str) -> None:
+    for name in (draft, f"{draft}-journal"):
+        if os.path.lexists(name):
+            os.unlink(name)
 
 
 def _free_name(path: str) -> str:
