@@ -75,7 +75,7 @@ def _run_in_child(work: Work, args: tuple[Any, ...], gate: tuple[int, int] | Non
             os.close(gate[1])
             os.read(gate[0], 1)
         answer: tuple[bool, Any] = (True, work(*args))
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it is, the parent hears of it
         answer = (False, traceback.format_exc())
     try:
         with os.fdopen(writer, "wb") as pipe:
