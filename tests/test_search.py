@@ -398,9 +398,12 @@ def test_a_locked_file_gives_the_best_match_first(busy: Project) -> None:
     assert len(busy.conversations.search("market OR news", limit=3)) == 3
 
 
-def test_what_others_index_in_the_middle_of_a_search_is_found_once(busy: Project, lock: sqlite3.Connection) -> None:
+@pytest.mark.parametrize("moment", ["INSERT INTO temp.unindexed", "SELECT conversations.id"])
+def test_what_others_index_in_the_middle_of_a_search_is_found_once(
+    busy: Project, lock: sqlite3.Connection, moment: str
+) -> None:
     def index(statement: str) -> None:
-        if statement.startswith("INSERT INTO temp.unindexed") and lock.in_transaction:
+        if statement.startswith(moment) and lock.in_transaction:
             search_index.index_some(lock)
             lock.execute("COMMIT")
 
