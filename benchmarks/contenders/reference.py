@@ -15,15 +15,15 @@ from .. import data
 from .base import Contender
 
 _COLUMNS = "sequence, role, content, token_count, metadata, external_id, created_at"
-_NUMBER = "(SELECT number FROM conversations WHERE id = ?1)"
+_NUMBER = "(SELECT number FROM conversations WHERE id = ?)"
 
 ALLOT = (
-    "UPDATE conversations SET last_sequence = last_sequence + ?2, message_count = message_count + ?2, updated_at = ?3"
-    " WHERE id = ?1 RETURNING number, last_sequence"
+    "UPDATE conversations SET last_sequence = last_sequence + ?, message_count = message_count + ?, updated_at = ?"
+    " WHERE id = ? RETURNING number, last_sequence"
 )
 INSERT = "INSERT INTO messages (id, conversation, sequence, role, content, created_at) VALUES (?, ?, ?, ?, ?, ?)"
 NEWEST = (
-    f"SELECT {_COLUMNS} FROM messages WHERE id > {_NUMBER} << 32 AND id < {_NUMBER} + 1 << 32 ORDER BY id DESC LIMIT ?2"
+    f"SELECT {_COLUMNS} FROM messages WHERE id > {_NUMBER} << 32 AND id < {_NUMBER} + 1 << 32 ORDER BY id DESC LIMIT ?"
 )
 WHOLE = f"SELECT {_COLUMNS} FROM messages WHERE id > {_NUMBER} << 32 AND id < {_NUMBER} + 1 << 32 ORDER BY id"
 LISTING = (
@@ -92,7 +92,7 @@ class Reference(Contender):
         with self.lock:
             execute("BEGIN IMMEDIATE")
             try:
-                number, sequence = execute(ALLOT, (conversation, 1, time)).fetchone()
+                number, sequence = execute(ALLOT, (1, 1, time, conversation)).fetchone()
                 execute(INSERT, (number << 32 | sequence, number, sequence, role, content, time))
                 execute("COMMIT")
             except BaseException:
@@ -108,7 +108,7 @@ class Reference(Contender):
         with self.lock:
             execute("BEGIN IMMEDIATE")
             try:
-                number, last = execute(ALLOT, (conversation, len(messages), time)).fetchone()
+                number, last = execute(ALLOT, (len(messages), len(messages), time, conversation)).fetchone()
                 first, base = last - len(messages) + 1, number << 32
                 connection.executemany(
                     INSERT,
@@ -122,13 +122,13 @@ class Reference(Contender):
 
     def newest(self, conversation: str, count: int) -> list[tuple[Any, ...]]:
         """Return the newest messages, oldest first."""
-        rows = self.connection.execute(NEWEST, (conversation, count)).fetchall()
+        rows = self.connection.execute(NEWEST, (conversation, conversation, count)).fetchall()
         rows.reverse()
         return rows
 
     def whole(self, conversation: str, count: int) -> list[tuple[Any, ...]]:
         """Return a conversation."""
-        return self.connection.execute(WHOLE, (conversation,)).fetchall()
+        return self.connection.execute(WHOLE, (conversation, conversation)).fetchall()
 
     def listing(self, count: int) -> list[tuple[Any, ...]]:
         """Return the newest conversations."""
