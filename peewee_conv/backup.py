@@ -73,6 +73,7 @@ def backup(
         raise AlreadyExists("file", logs[0])  # SQLite would take it for a log of the new file
     with draft_of(target, overwrite=overwrite) as draft:
         version = _copy_live(project, schema, draft, on_progress)
+        _check_copy(draft, str(project.database_path(schema)), version)
         size = os.stat(draft).st_size
         for log in logs:
             os.unlink(log)
@@ -80,7 +81,7 @@ def backup(
 
 
 def _copy_live(project: Project, schema: Schema, draft: str, on_progress: Progress | None) -> int:
-    """Copy the database into *draft*, check the copy and return the version of its schema."""
+    """Copy the database into *draft* and return the version of its schema."""
     # A connection of its own, not that of the scope: SQLite copies nothing out of an open transaction that has written.
     database, source = project._binding.checkout(schema)
     try:
@@ -88,7 +89,6 @@ def _copy_live(project: Project, schema: Schema, draft: str, on_progress: Progre
         source.execute("BEGIN")
         version = migrate.version(source)
         _copy(source, draft, on_progress)
-        _check_copy(draft, database.path, version)
         return version
     except sqlite3.Error as error:
         raise translate(error, database.path) from error
@@ -120,10 +120,13 @@ def _open(path: str, mode: str = "rw") -> sqlite3.Connection:
 
 
 def _check_copy(draft: str, path: str, version: int) -> None:
-    with closing(_open(draft)) as copy:
-        found, _ = inspection.damage(copy, quick=True)
-        if found or migrate.version(copy) != version:
-            raise DatabaseCorrupt(path, f"its copy is damaged: {(found or ['another version'])[0]}")
+    try:
+        with closing(_open(draft)) as copy:
+            found, _ = inspection.damage(copy, quick=True)
+            if found or migrate.version(copy) != version:
+                raise DatabaseCorrupt(path, f"its copy is damaged: {(found or ['another version'])[0]}")
+    except sqlite3.Error as error:
+        raise translate(error, draft) from error
 
 
 # --- the way back ---
