@@ -133,6 +133,9 @@ openai-agents.
 
 ![The time of each contender as a multiple of the reference's, on a logarithmic scale](_static/benchmarks.svg)
 
+A dot is a contender's time (where several work at once, the inverse of its operations per second) as a multiple of the
+reference's; a short line is what ours promises to stay left of. The scale is logarithmic.
+
 Run it yourself from a checkout: `pip install -e . -r benchmarks/requirements.txt`, then `python -m benchmarks`; it
 takes some minutes and writes this page. `python -m benchmarks S1 S2 --quick` only looks at two of the workloads.
 
