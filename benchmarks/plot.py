@@ -48,10 +48,11 @@ def _x(multiple: float) -> float:
 
 def _legend() -> str:
     parts = []
-    for place, (name, colour) in enumerate(_COLOURS.items()):
-        x = 20 + place * 145
+    x = 20
+    for name, colour in _COLOURS.items():
         parts.append(f'<circle cx="{x}" cy="18" r="5" fill="{colour}"/>')
         parts.append(f'<text x="{x + 9}" y="22" fill="#222222">{escape(name)}</text>')
+        x += 40 + 7 * len(name)
     return "\n".join(parts)
 
 
