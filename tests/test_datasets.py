@@ -316,7 +316,7 @@ def test_only_a_loading_dataset_becomes_ready_or_fails(project: Project, talk: s
         ({"column_count": -1}, "column_count"),
         ({"schema": {"a": 1}}, "schema"),
         ({"schema": [float("nan")]}, "schema"),
-        ({"schema": [object()]}, "schema"),
+        ({"schema": [{1, 2}]}, "schema"),
         ({"schema": [{1: "a"}]}, "schema"),
         ({"schema": ["\ud800"]}, "schema"),
     ],
