@@ -80,9 +80,10 @@ def write_until_told(path: Path, stop: Path, journal_mode: str) -> int:
     return count
 
 
-@pytest.mark.parametrize("journal_mode", ["wal", "delete"])
+# Without a log, readers and writers of other processes poll for one lock: that takes its time.
+@pytest.mark.parametrize(("journal_mode", "copies"), [("wal", 30), ("delete", 6)])
 def test_backups_beside_writing_processes_are_each_a_consistent_beginning(
-    make_project: Maker, tmp_path: Path, journal_mode: str
+    make_project: Maker, tmp_path: Path, journal_mode: str, copies: int
 ) -> None:
     project = make_project(journal_mode=journal_mode, durability="normal")
     project.conversations.create(id="c")
@@ -93,17 +94,17 @@ def test_backups_beside_writing_processes_are_each_a_consistent_beginning(
     children = [Child(write_until_told, project.path, stop, journal_mode) for _ in range(2)]
 
     try:
-        for number in range(30):
+        for number in range(copies):
             project.backup(tmp_path / f"{number}.db")
     finally:
         stop.touch()
     written = sum(child.result() for child in children)
 
-    counts = [rows(tmp_path / f"{n}.db", "SELECT count(*), max(sequence) FROM messages")[0] for n in range(30)]
+    counts = [rows(tmp_path / f"{n}.db", "SELECT count(*), max(sequence) FROM messages")[0] for n in range(copies)]
     assert written > 0
     assert counts == sorted(counts)
     assert all(count == last for count, last in counts)
-    for number in range(30):
+    for number in range(copies):
         assert_sound(tmp_path / f"{number}.db")
 
 
