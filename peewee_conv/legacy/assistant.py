@@ -21,6 +21,8 @@ _CONVERSATIONS = {"id", "project_name", "title", "created_at", "updated_at"}
 _MESSAGES = {"id", "conversation_id", "role", "content", "timestamp"}
 _KNOWN_TABLES = {*TABLES, "sqlite_sequence", "sqlite_stat1"}
 
+Refusal = tuple[Row, str]
+
 
 def recognises(connection: sqlite3.Connection) -> bool:
     """Say whether the file has that application's tables and columns."""
@@ -55,7 +57,7 @@ def fill(connection: sqlite3.Connection, path: str) -> None:
 def _copy_conversation(connection: sqlite3.Connection, rejects: Rejects, row: Row, now: str) -> None:
     created_at = rows.time(row["created_at"], "created_at")
     updated_at = rows.time(row["updated_at"], "updated_at")
-    messages = _messages(connection, rejects, row["id"], created_at or now)
+    messages, refused = _messages(connection, row["id"], created_at or now)
     times = [message["created_at"] for message in messages]
     title = rows.text(row["title"], "title", "") or None
     rows.insert(
@@ -74,44 +76,48 @@ def _copy_conversation(connection: sqlite3.Connection, rejects: Rejects, row: Ro
     )
     if title is not None and len(title) > 200:
         rejects.add("conversations", row, "the title is longer than 200 characters", kept=True)
+    for old, reason in refused:
+        rejects.add("conversation_messages", old, reason)
     for message in messages:
         rows.insert(connection, "messages", message)
     if messages:
         rows.insert(connection, "message_search_pending", {"conversation": row["id"]})
 
 
-def _messages(connection: sqlite3.Connection, rejects: Rejects, number: Any, default_time: str) -> list[Row]:
-    """Return the new rows of a conversation's messages, numbered without a gap."""
+def _messages(connection: sqlite3.Connection, number: int, default_time: str) -> tuple[list[Row], list[Refusal]]:
+    """Return the new rows of a conversation's messages, numbered without a gap, and the old ones that do not fit."""
     kept: list[Row] = []
-    for id, role, content, timestamp in connection.execute(
-        "SELECT id, role, content, timestamp FROM temp.old_conversation_messages WHERE conversation_id = ? ORDER BY id",
-        (number,),
-    ):
+    refused: list[Refusal] = []
+    for old in rows.old_rows(connection, "conversation_messages", "conversation_id = ?", number):
         try:
-            created_at = rows.time(timestamp, "timestamp") or (kept[-1]["created_at"] if kept else default_time)
-            message = _message(number, len(kept) + 1, id, role, content, created_at)
+            kept.append(_message(number, len(kept) + 1, old, kept[-1]["created_at"] if kept else default_time))
         except Refused as refusal:
-            old = {"id": id, "conversation_id": number, "role": role, "content": content, "timestamp": timestamp}
-            rejects.add("conversation_messages", old, str(refusal))
-        else:
-            kept.append(message)
-    return kept
+            refused.append((old, str(refusal)))
+    return kept, refused
 
 
-def _message(number: int, sequence: int, id: int, role: Any, content: Any, created_at: str) -> Row:
-    if role not in ROLES:
-        raise Refused(f"role {role!r:.40} is none of {', '.join(ROLES)}")
-    if not isinstance(content, str):
-        raise Refused("content is no text")
+def _message(number: int, sequence: int, old: Row, default_time: str) -> Row:
+    if old["role"] not in ROLES:
+        raise Refused(f"role {old['role']!r:.40} is none of {', '.join(ROLES)}")
     return {
         "id": number << 32 | sequence,
         "conversation": number,
         "sequence": sequence,
-        "role": role,
-        "content": content,
-        "external_id": str(id),
-        "created_at": created_at,
+        "role": old["role"],
+        "content": _content(old["content"]),
+        "external_id": str(old["id"]),
+        "created_at": rows.time(old["timestamp"], "timestamp") or default_time,
     }
+
+
+def _content(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Refused("content is no text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Refused("content is no UTF-8") from error
+    return value
 
 
 def _reject_orphans(connection: sqlite3.Connection, rejects: Rejects) -> None:

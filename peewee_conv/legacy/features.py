@@ -88,9 +88,10 @@ def _dependencies(value: Any, note: Note) -> str | None:
     found = _parsed_or_none(value, "dependencies", note)
     if found is None:
         return None
-    ids = [item for item in found if type(item) is int] if isinstance(found, list) else []
+    numbers = [item for item in found if type(item) is int] if isinstance(found, list) else []
+    ids = [id for id in dict.fromkeys(numbers) if 0 < id < 2**63]
     if ids != found:
-        note("dependencies are not all ids")
+        note("dependencies are not all ids, or name one twice")
     return rows.dumped(ids) if ids else None
 
 
@@ -115,27 +116,26 @@ def _parsed_or_none(value: Any, name: str, note: Note) -> Any:
 def _schedule(row: Row, now: str) -> Row:
     return {
         "id": row["id"],
-        "project_name": row["project_name"],
-        "start_time": row["start_time"],
-        "duration_minutes": row["duration_minutes"],
-        "days_of_week": rows.whole(row["days_of_week"], "days_of_week", 127),
-        "enabled": rows.flag(row["enabled"], "enabled", 1),
-        "yolo_mode": rows.flag(row["yolo_mode"], "yolo_mode"),
-        "model": row["model"],
+        "project_name": row.get("project_name"),
+        "start_time": row.get("start_time"),
+        "duration_minutes": rows.whole(row.get("duration_minutes"), "duration_minutes"),
+        "days_of_week": rows.whole(row.get("days_of_week"), "days_of_week", 127),
+        "enabled": rows.flag(row.get("enabled"), "enabled", 1),
+        "yolo_mode": rows.flag(row.get("yolo_mode"), "yolo_mode"),
+        "model": row.get("model"),
         "max_concurrency": rows.whole(row.get("max_concurrency"), "max_concurrency", 3),
         "crash_count": rows.whole(row.get("crash_count"), "crash_count", 0),
-        "created_at": rows.time(row["created_at"], "created_at") or now,
+        "created_at": rows.time(row.get("created_at"), "created_at") or now,
     }
 
 
 def _override(row: Row, schedules: set[int], now: str) -> Row:
-    if row["schedule_id"] not in schedules:
-        raise Refused(f"schedule {row['schedule_id']!r} does not exist")
-    expires_at = rows.time(row["expires_at"], "expires_at")
+    if row.get("schedule_id") not in schedules:
+        raise Refused(f"schedule {row.get('schedule_id')!r} does not exist")
     return {
         "id": row["id"],
         "schedule_id": row["schedule_id"],
-        "override_type": row["override_type"],
-        "expires_at": expires_at,
-        "created_at": rows.time(row["created_at"], "created_at") or now,
+        "override_type": row.get("override_type"),
+        "expires_at": rows.time(row.get("expires_at"), "expires_at"),
+        "created_at": rows.time(row.get("created_at"), "created_at") or now,
     }

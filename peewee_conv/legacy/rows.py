@@ -43,24 +43,42 @@ class Rejects:
         self._lines.append(json.dumps({"table": table, "kept": kept, "reason": reason, "row": plain}))
 
     def write(self) -> None:
-        """Write the file, if there is anything to write; an older one keeps its name."""
+        """Write the file, if there is anything to write. An older one of other contents keeps its name."""
         if not self._lines:
             return
-        target = self._free_name()
-        with open(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in self._lines)
-            file.flush()
-            os.fsync(file.fileno())
+        text = "".join(f"{line}\n" for line in self._lines)
+        target = self._name_for(text)
+        if not os.path.lexists(target):
+            self._publish(text, target)
         logger.warning(
             "%d rows of %s do not fit the new tables as they were: see %s", len(self._lines), self._path, target
         )
 
-    def _free_name(self) -> str:
+    def _name_for(self, text: str) -> str:
+        """Return a name that is free, or that of the same rejects: an upgrade that was killed has written them."""
         number, name = 1, f"{self._path}.rejected.jsonl"
-        while os.path.lexists(name):
+        while os.path.lexists(name) and _contents(name) != text.encode():
             number += 1
             name = f"{self._path}.rejected.{number}.jsonl"
         return name
+
+    def _publish(self, text: str, target: str) -> None:
+        draft = f"{self._path}.rejecting"  # only whoever holds the lock of the database has one
+        if os.path.lexists(draft):
+            os.unlink(draft)
+        with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(draft, target)
+
+
+def _contents(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:  # a folder, or not ours to read
+        return None
 
 
 def columns(connection: sqlite3.Connection, table: str) -> set[str]:
@@ -70,17 +88,24 @@ def columns(connection: sqlite3.Connection, table: str) -> set[str]:
 
 def set_aside(connection: sqlite3.Connection, tables: Iterable[str]) -> None:
     """Move tables into temporary ones of the same name with ``old_`` before it."""
+    # Until drop_old(): a text that is no UTF-8 is read nevertheless, and then refused as a value.
+    connection.text_factory = _lenient
+    connection.execute("DROP TABLE IF EXISTS main.sqlite_stat1")
     for table in tables:
         if columns(connection, table):
             connection.execute(f"CREATE TEMP TABLE old_{table} AS SELECT * FROM main.{table}")
             connection.execute(f"DROP TABLE main.{table}")
 
 
-def old_rows(connection: sqlite3.Connection, table: str) -> Iterator[Row]:
+def _lenient(text: bytes) -> str:
+    return text.decode(errors="surrogateescape")
+
+
+def old_rows(connection: sqlite3.Connection, table: str, condition: str = "1", *params: Any) -> Iterator[Row]:
     """Yield the rows of a table that was set aside, by id."""
     if not connection.execute("SELECT 1 FROM temp.sqlite_master WHERE name = ?", (f"old_{table}",)).fetchone():
         return
-    cursor = connection.execute(f"SELECT * FROM temp.old_{table} ORDER BY id")
+    cursor = connection.execute(f"SELECT * FROM temp.old_{table} WHERE {condition} ORDER BY id", params)
     names = [column[0] for column in cursor.description]
     for row in cursor:
         yield dict(zip(names, row, strict=True))
@@ -90,6 +115,7 @@ def drop_old(connection: sqlite3.Connection, tables: Iterable[str]) -> None:
     """Drop the temporary tables."""
     for table in tables:
         connection.execute(f"DROP TABLE IF EXISTS temp.old_{table}")
+    connection.text_factory = str
 
 
 def insert(connection: sqlite3.Connection, table: str, values: Row) -> None:
@@ -103,6 +129,8 @@ def insert(connection: sqlite3.Connection, table: str, values: Row) -> None:
         connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
     except sqlite3.IntegrityError as error:
         raise Refused(str(error)) from error
+    except UnicodeEncodeError as error:
+        raise Refused("a text is no UTF-8") from error
 
 
 # --- values ---
@@ -126,7 +154,7 @@ def flag(value: Any, name: str, default: int = 0) -> int:
     raise Refused(f"{name} is neither true nor false: {value!r:.40}")
 
 
-def whole(value: Any, name: str, default: int) -> int:
+def whole(value: Any, name: str, default: int | None = None) -> int | None:
     """Return a whole number."""
     if value is None:
         return default
@@ -154,9 +182,11 @@ def parsed(value: Any) -> Any:
     if value is None:
         return None
     try:
-        return json.loads(value, parse_constant=_refuse_constant)
+        found = json.loads(value, parse_constant=_refuse_constant)
+        dumped(found).encode()  # half a surrogate pair can be escaped in JSON, but not be stored
     except (TypeError, ValueError, RecursionError) as error:
-        raise Refused(f"this is no JSON: {value!r:.40}") from error
+        raise Refused(f"this is no JSON that can be kept: {value!r:.40}") from error
+    return found
 
 
 def _refuse_constant(name: str) -> Any:
