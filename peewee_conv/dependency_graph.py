@@ -80,8 +80,28 @@ def scores(graph: Graph, priorities: Mapping[int, int]) -> dict[int, float]:
 
 
 def _downstream_counts(graph: Graph) -> dict[int, int]:
+    """Return how many features wait for each, directly or not.
+
+    A set of features is one long integer, of which bit *n* is the *n*-th feature: to unite two is one operation.
+    """
     waiting = dependents(graph)
-    return {feature_id: len(_reachable(waiting, feature_id)) for feature_id in graph}
+    bits = {feature_id: 1 << place for place, feature_id in enumerate(graph)}
+    downstream = dict.fromkeys(graph, 0)
+    open_counts = {feature_id: len(waiting.get(feature_id, ())) for feature_id in graph}
+    pending = [feature_id for feature_id, count in open_counts.items() if not count]
+    while pending:
+        current = pending.pop()
+        for dependency in graph[current]:
+            if dependency in downstream:
+                downstream[dependency] |= downstream[current] | bits[current]
+                open_counts[dependency] -= 1
+                if not open_counts[dependency]:
+                    pending.append(dependency)
+    # What is left leads into a cycle, which only files of older applications have.
+    return {
+        feature_id: len(_reachable(waiting, feature_id)) if open_counts[feature_id] else found.bit_count()
+        for feature_id, found in downstream.items()
+    }
 
 
 def _reachable(edges: Mapping[int, Collection[int]], start: int) -> set[int]:

@@ -19,6 +19,8 @@ COLUMNS: Final = (
     "id, priority, category, name, description, steps, passes, in_progress, dependencies,"
     " needs_human_input, human_input_request, human_input_response"
 )
+# The same without the texts: what decides on the order of the queue.
+_STATE = "id, priority, '', '', '', '', passes, in_progress, dependencies, needs_human_input"
 _PASSES, _IN_PROGRESS, _DEPENDENCIES, _WAITS = 6, 7, 8, 9
 
 
@@ -41,6 +43,11 @@ def get(connection: sqlite3.Connection, feature_id: int) -> Any:
 def rows(connection: sqlite3.Connection) -> list[Row]:
     """Return all rows, the most urgent priority first."""
     return connection.execute(f"SELECT {COLUMNS} FROM features ORDER BY priority, id").fetchall()
+
+
+def _states(connection: sqlite3.Connection) -> list[Row]:
+    """Return all rows without their texts, in no order."""
+    return connection.execute(f"SELECT {_STATE} FROM features").fetchall()
 
 
 def page(connection: sqlite3.Connection, condition: str, after: tuple[int, int], limit: int) -> list[Row]:
@@ -71,15 +78,15 @@ def _dump_ids(ids: Iterable[int]) -> str | None:
 
 
 def create(connection: sqlite3.Connection, items: list[dict[str, Any]]) -> list[Row]:
-    """Insert features in their order; ``priority`` and ``dependencies`` are as checked by the service.
+    """Insert features in their order, as checked by the service; ``where`` begins the name of an argument.
 
     ``depends_on_indices`` names earlier items of the same call.
     """
     last = connection.execute("SELECT coalesce(max(priority), 0) FROM features").fetchone()[0]
     ids: list[int] = []
-    for place, item in enumerate(items):
+    for item in items:
         dependencies = [*item["dependencies"], *(ids[index] for index in item["depends_on_indices"])]
-        _check_exist(connection, f"items[{place}].dependencies", dependencies)
+        _check_exist(connection, item["where"] + "dependencies", dependencies)
         if item["priority"] is None:
             last += 1
         cursor = connection.execute(
@@ -120,7 +127,7 @@ def delete(connection: sqlite3.Connection, feature_id: int) -> bool:
     """Delete a feature and take its id out of the dependencies of all others."""
     if not connection.execute("DELETE FROM features WHERE id = ?", (feature_id,)).rowcount:
         return False
-    for other, dependencies in graph_of(rows(connection)).items():
+    for other, dependencies in graph_of(_states(connection)).items():
         if feature_id in dependencies:
             _store_dependencies(connection, other, [id for id in dependencies if id != feature_id])
     return True
@@ -136,7 +143,7 @@ def set_dependencies(connection: sqlite3.Connection, feature_id: int, ids: list[
     """
     get(connection, feature_id)
     _check_exist(connection, "dependencies", ids)
-    cycle = graphs.find_cycle(graph_of(rows(connection)), feature_id, ids)
+    cycle = graphs.find_cycle(graph_of(_states(connection)), feature_id, ids)
     if cycle is not None:
         raise DependencyCycle(cycle)
     _store_dependencies(connection, feature_id, ids)
@@ -212,7 +219,7 @@ def claim(connection: sqlite3.Connection, feature_id: int) -> tuple[Row, bool]:
 
 def claim_next(connection: sqlite3.Connection) -> Row | None:
     """Start the most urgent feature that is ready; ``None`` if none is."""
-    ready = ready_rows(rows(connection))
+    ready = ready_rows(_states(connection))
     return mark_in_progress(connection, ready[0][0]) if ready else None
 
 

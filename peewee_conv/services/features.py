@@ -81,7 +81,7 @@ class Features:
             "priority": priority,
             "dependencies": dependencies,
         }
-        return self.create_many([item])[0]
+        return Feature.of(self._handle.write(feature_queries.create, [_checked_item("", 0, item)])[0])
 
     def create_many(self, items: Iterable[Mapping[str, Any]]) -> builtins.list[Feature]:
         """Store new features in their order, all or none, and return them.
@@ -90,7 +90,7 @@ class Features:
             ``depends_on_indices``: places (from 0) of earlier items of this call.
         :raises InvalidArgument: an item is not allowed; the text names its place.
         """
-        checked = [_checked_item(place, item) for place, item in enumerate(items)]
+        checked = [_item_of_many(place, item) for place, item in enumerate(items)]
         return Feature.all_of(self._handle.write(feature_queries.create, checked))
 
     def get(self, feature_id: int) -> Feature:
@@ -330,23 +330,35 @@ _CHECKS: dict[str, Any] = {
     "steps": _check_steps,
     "priority": lambda argument, value: arguments.whole(argument, value, -_MAX_PRIORITY, _MAX_PRIORITY),
 }
-_DEFAULTS: dict[str, Any] = {"category": "uncategorized", "description": "", "steps": ()}
+_DEFAULTS: dict[str, Any] = {
+    "category": "uncategorized",
+    "description": "",
+    "steps": (),
+    "priority": None,
+    "dependencies": (),
+    "depends_on_indices": (),
+}
 
 
-def _checked_item(place: int, item: Mapping[str, Any]) -> dict[str, Any]:
+def _item_of_many(place: int, item: Mapping[str, Any]) -> dict[str, Any]:
     where = f"items[{place}]"
     if not isinstance(item, Mapping) or "name" not in item or not item.keys() <= _KEYS:
         raise InvalidArgument(where, item, "a mapping with 'name' and any of " + ", ".join(sorted(_KEYS - {"name"})))
-    checked = {key: _CHECKS[key](f"{where}.{key}", item.get(key, _DEFAULTS.get(key))) for key in _CHECKS if key in item}
-    for key in _DEFAULTS.keys() - item.keys():
-        checked[key] = _CHECKS[key](key, _DEFAULTS[key])
-    checked["priority"] = None if item.get("priority") is None else checked["priority"]
-    checked["dependencies"] = _check_dependencies(f"{where}.dependencies", item.get("dependencies", ()))
-    indices = item.get("depends_on_indices", ())
-    checked["depends_on_indices"] = _check_indices(f"{where}.depends_on_indices", place, indices)
-    if len(checked["dependencies"]) + len(checked["depends_on_indices"]) > graphs.MAX_DEPENDENCIES:
-        raise InvalidArgument(where, "...", f"at most {graphs.MAX_DEPENDENCIES} dependencies")
-    return checked
+    return _checked_item(f"{where}.", place, item)
+
+
+def _checked_item(where: str, place: int, item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to store; *where* begins the names of arguments in errors, *place* is that among the items."""
+    given = {**_DEFAULTS, **item}
+    checked = {
+        key: None if key == "priority" and given[key] is None else check(where + key, given[key])
+        for key, check in _CHECKS.items()
+    }
+    ids = _check_dependencies(where + "dependencies", given["dependencies"])
+    indices = _check_indices(where + "depends_on_indices", place, given["depends_on_indices"])
+    if len(ids) + len(indices) > graphs.MAX_DEPENDENCIES:
+        raise InvalidArgument(where + "dependencies", "...", f"at most {graphs.MAX_DEPENDENCIES} dependencies")
+    return {**checked, "where": where, "dependencies": ids, "depends_on_indices": indices}
 
 
 def _check_indices(argument: str, place: int, value: Iterable[int]) -> list[int]:
