@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import dependency_graph, drafts
+from . import arguments, dependency_graph, drafts
 from .database.handle import Handle
-from .errors import ImportRejected
+from .errors import ImportRejected, InvalidArgument
 from .feature_records import Feature
 from .schemas import features as schema
 
@@ -53,7 +53,7 @@ def import_features(project: Project, path: str | os.PathLike[str] | None = None
     :param path: ``feature_list.json`` of the project directory if left out.
     :raises ImportRejected: the file or an item is not allowed; nothing was written.
     """
-    source = os.path.join(project.path, FILE_NAME) if path is None else os.fspath(path)
+    source = os.path.join(project.path, FILE_NAME) if path is None else drafts.path_of("path", path)
     if not os.path.lexists(source):
         return FeatureImport("no file")
     rows = _rows(source, _read(source))
@@ -67,12 +67,13 @@ def export_features(project: Project, path: str | os.PathLike[str] | None = None
     """Write all features, by priority and id, and return the path; an older file is replaced, all or nothing.
 
     :param path: ``feature_list_export.json`` of the project directory if left out.
+    :raises InvalidArgument: the folder of the path is missing, or the path is that of a database in use.
     :raises DatabaseFailure: the file cannot be written.
     """
-    target = os.path.join(project.path, EXPORT_NAME) if path is None else os.fspath(path)
-    found = project.features.all()
-    text = json.dumps([feature.to_dict() for feature in found], indent=2, allow_nan=False)
-    with drafts.draft_of(drafts.path_of("path", target), overwrite=True) as draft, open(draft, "w") as file:
+    named = os.path.join(project.path, EXPORT_NAME) if path is None else path
+    target = drafts.target_path("path", named, overwrite=True)
+    text = json.dumps([feature.to_dict() for feature in project.features.all()], indent=2, allow_nan=False)
+    with drafts.draft_of(target, overwrite=True) as draft, open(draft, "w", encoding="ascii", newline="\n") as file:
         file.write(text)
     return target
 
@@ -81,6 +82,8 @@ def export_features(project: Project, path: str | os.PathLike[str] | None = None
 
 
 def _read(source: str) -> list[Any]:
+    if not os.path.isfile(source):  # to open a pipe would wait for somebody to write into it
+        raise ImportRejected(source, None, "this is no file")
     try:
         if os.path.getsize(source) > MAX_BYTES:
             raise ImportRejected(source, None, f"the file is larger than {MAX_BYTES} bytes")
@@ -161,6 +164,14 @@ def _is_text(value: Any) -> bool:
         return False
 
 
+def _is_kept(check: Callable[[str, Any], str], value: Any) -> bool:
+    """Say whether JSON can be stored: not half a surrogate pair, nor more levels than can be read again."""
+    try:
+        return check("value", value) is not None
+    except InvalidArgument:
+        return False
+
+
 def _is_ids(value: Any) -> bool:
     if value is None:
         return True
@@ -177,13 +188,13 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "category": (_is_text, "a text"),
     "name": (_is_text, "a text"),
     "description": (_is_text, "a text"),
-    "steps": (lambda value: value is None or isinstance(value, list), "an array"),
+    "steps": (lambda value: value is None or _is_kept(arguments.json_list, value), "an array"),
     "passes": (_is_flag, "true or false"),
     "in_progress": (_is_flag, "true or false"),
     "dependencies": (_is_ids, f"at most {dependency_graph.MAX_DEPENDENCIES} ids, none twice"),
     "needs_human_input": (_is_flag, "true or false"),
-    "human_input_request": (lambda value: value is None or isinstance(value, dict), "an object"),
-    "human_input_response": (lambda value: value is None or isinstance(value, dict), "an object"),
+    "human_input_request": (lambda value: value is None or _is_kept(arguments.json_object, value), "an object"),
+    "human_input_response": (lambda value: value is None or _is_kept(arguments.json_object, value), "an object"),
 }
 
 
