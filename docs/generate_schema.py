@@ -43,8 +43,9 @@ DESCRIPTIONS = {
 
 def describe(schema: Schema) -> dict[str, str]:
     """Return the first line of each model's docstring, by table."""
-    models = schema.Model.__subclasses__()
-    return {model._meta.table_name: (model.__doc__ or "").splitlines()[0] for model in models} | DESCRIPTIONS
+    base = models.Model if schema is models.assistant else feature_models.Model
+    tables = {model._meta.table_name: (model.__doc__ or "").splitlines()[0] for model in base.__subclasses__()}
+    return tables | DESCRIPTIONS
 
 
 def read_objects(schema: Schema) -> list[tuple[str, str, str, str]]:

@@ -237,6 +237,12 @@ class DatabaseBusy(DatabaseFailure):
     advice = "retry later, or raise busy_timeout_ms"
 
 
+class ProjectInUse(DatabaseBusy):
+    """The project is in use in a way that the call cannot go along with: other settings, or a transaction."""
+
+    advice = "end that use, or dispose() the project first"
+
+
 class DatabaseFull(DatabaseFailure):
     """The disk is full. Nothing was written; reads go on, writes work again when space is back."""
 

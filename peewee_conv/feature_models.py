@@ -5,13 +5,22 @@ Use them inside ``with project:``, as those of :mod:`peewee_conv.models`.
 
 from __future__ import annotations
 
+import peewee
 from peewee import AutoField, BooleanField, IntegerField, TextField
 
 from .fields import JsonField, TimeField, foreign_key
 from .schemas import features as features
 
 
-class Feature(features.Model):  # type: ignore[name-defined,misc]
+class Model(peewee.Model):
+    """The base of these models: bound to the project of the current scope."""
+
+    class Meta:
+        database = features.database
+        legacy_table_names = False
+
+
+class Feature(Model):
     """One piece of work in the queue of a project's agents."""
 
     id = AutoField()
@@ -31,7 +40,7 @@ class Feature(features.Model):  # type: ignore[name-defined,misc]
         table_name = "features"
 
 
-class FeatureSchedule(features.Model):  # type: ignore[name-defined,misc]
+class FeatureSchedule(Model):
     """When a project's agents run: a start in UTC, a duration, the days of the week."""
 
     id = AutoField()
@@ -50,7 +59,7 @@ class FeatureSchedule(features.Model):  # type: ignore[name-defined,misc]
         table_name = "schedules"
 
 
-class ScheduleOverride(features.Model):  # type: ignore[name-defined,misc]
+class ScheduleOverride(Model):
     """A start or stop by hand, which overrules its schedule until it expires."""
 
     id = AutoField()

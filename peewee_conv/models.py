@@ -16,13 +16,22 @@ True
 
 from __future__ import annotations
 
+import peewee
 from peewee import AutoField, FloatField, IntegerField, TextField
 
 from .fields import JsonField, TimeField, foreign_key
 from .schemas import assistant as assistant
 
 
-class User(assistant.Model):  # type: ignore[name-defined,misc]
+class Model(peewee.Model):
+    """The base of these models: bound to the project of the current scope."""
+
+    class Meta:
+        database = assistant.database
+        legacy_table_names = False
+
+
+class User(Model):
     """Somebody who signs in."""
 
     id = TextField(primary_key=True)
@@ -37,7 +46,7 @@ class User(assistant.Model):  # type: ignore[name-defined,misc]
         table_name = "users"
 
 
-class Session(assistant.Model):  # type: ignore[name-defined,misc]
+class Session(Model):
     """A signed-in user's session; only a hash of its token is kept."""
 
     id = TextField(primary_key=True)
@@ -50,7 +59,7 @@ class Session(assistant.Model):  # type: ignore[name-defined,misc]
         table_name = "sessions"
 
 
-class ReferralKey(assistant.Model):  # type: ignore[name-defined,misc]
+class ReferralKey(Model):
     """An invitation for one new user; only a hash and a prefix are kept."""
 
     id = TextField(primary_key=True)
@@ -65,7 +74,7 @@ class ReferralKey(assistant.Model):  # type: ignore[name-defined,misc]
         table_name = "referral_keys"
 
 
-class Assistant(assistant.Model):  # type: ignore[name-defined,misc]
+class Assistant(Model):
     """A configured assistant."""
 
     id = TextField(primary_key=True)
@@ -80,7 +89,7 @@ class Assistant(assistant.Model):  # type: ignore[name-defined,misc]
         table_name = "assistants"
 
 
-class Conversation(assistant.Model):  # type: ignore[name-defined,misc]
+class Conversation(Model):
     """A conversation; ``number`` is its key, ``id`` its public name."""
 
     number = AutoField()
@@ -101,7 +110,7 @@ class Conversation(assistant.Model):  # type: ignore[name-defined,misc]
         table_name = "conversations"
 
 
-class Message(assistant.Model):  # type: ignore[name-defined,misc]
+class Message(Model):
     """A message; its key is ``conversation << 32 | sequence``."""
 
     id = IntegerField(primary_key=True)
@@ -118,7 +127,7 @@ class Message(assistant.Model):  # type: ignore[name-defined,misc]
         table_name = "messages"
 
 
-class Dataset(assistant.Model):  # type: ignore[name-defined,misc]
+class Dataset(Model):
     """A data file that a conversation works with."""
 
     id = TextField(primary_key=True)
@@ -137,7 +146,7 @@ class Dataset(assistant.Model):  # type: ignore[name-defined,misc]
         table_name = "datasets"
 
 
-class TokenUsage(assistant.Model):  # type: ignore[name-defined,misc]
+class TokenUsage(Model):
     """Tokens that one answer cost."""
 
     id = TextField(primary_key=True)

@@ -42,7 +42,7 @@ class Project:
     :param settings: the fields of :class:`~peewee_conv.settings.Settings`, such as ``durability="normal"``. What is
         left out is as this process already uses the project, or else the default.
     :raises InvalidArgument: the path or a setting is not allowed.
-    :raises DatabaseBusy: this process uses the project with other settings; call :meth:`dispose` first.
+    :raises ProjectInUse: this process uses the project with other settings; call :meth:`dispose` first.
 
     Constructing one is cheap and opens nothing. Any number of threads may share it.
 
@@ -217,7 +217,7 @@ class Project:
         Waits up to *timeout* seconds for calls and scopes of other threads. Whoever still uses an object made before
         gets ``ProjectDisposed``; a project constructed afterwards starts clean.
 
-        :raises DatabaseBusy: called inside a transaction of the project.
+        :raises ProjectInUse: called inside a transaction of the project.
         """
         return cache.dispose(self._binding, timeout)
 

@@ -186,7 +186,7 @@ def test_other_settings_of_a_project_in_use_are_refused(make_project: MakeProjec
     project = make_project("aurora", durability="normal", busy_timeout_ms=500)
     project.conversations.create()
 
-    with pytest.raises(DatabaseBusy, match=r"in use with another durability; dispose\(\) it first"):
+    with pytest.raises(DatabaseBusy, match=r"in use with another durability \(.*\): end that use, or dispose\(\) the project first"):
         make_project("aurora", durability="full", busy_timeout_ms=500)
     make_project("aurora", durability="normal")
 

@@ -16,12 +16,7 @@ from peewee_conv.clock import from_text
 from peewee_conv.database.schema import Schema
 from peewee_conv.schemas import assistant, features
 
-MODELS = [
-    value
-    for module in (models, feature_models)
-    for value in vars(module).values()
-    if isinstance(value, type) and issubclass(value, peewee.Model) and value.__module__ == module.__name__
-]
+MODELS = [value for module in (models, feature_models) for value in module.Model.__subclasses__()]
 TYPES = {
     peewee.TextField: {"TEXT", "VARCHAR", "DATETIME", "JSON"},
     peewee.IntegerField: {"INTEGER", "BOOLEAN"},

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import paths
-from ..errors import DatabaseBusy, InvalidArgument, LimitReached, ProjectDisposed
+from ..errors import InvalidArgument, LimitReached, ProjectDisposed, ProjectInUse
 from ..settings import Settings
 from . import fork
 from .files import Connection
@@ -99,7 +99,7 @@ class Cache:
         """Return the one binding of *root*; *given* are the settings that the caller cares about.
 
         :raises InvalidArgument: a setting is not allowed.
-        :raises DatabaseBusy: the project is open with other settings.
+        :raises ProjectInUse: the project is open with other settings.
         """
         with self._lock:
             binding = self._bindings.get(root)
@@ -110,7 +110,7 @@ class Cache:
             wanted = Settings.of(**{**binding.settings._asdict(), **given})
             if wanted != binding.settings:
                 changed = [name for name in given if getattr(wanted, name) != getattr(binding.settings, name)]
-                raise DatabaseBusy(root, f"the project is in use with another {', '.join(changed)}; dispose() it first")
+                raise ProjectInUse(root, f"the project is in use with another {', '.join(changed)}")
         return binding
 
     def find(self, binding: Binding, schema: Schema, path: str) -> ProjectDatabase:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from ..errors import DatabaseBusy, DatabaseGone, ProjectNotBound
+from ..errors import DatabaseGone, ProjectInUse, ProjectNotBound
 from .lease import Lease, this_thread
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Scope:
         while scope is not None:
             for lease in scope.leases.values():
                 if lease.transactions:
-                    raise DatabaseBusy(lease.database.path, "the project cannot be disposed inside its own transaction")
+                    raise ProjectInUse(lease.database.path, "the project cannot be disposed inside its own transaction")
             while scope.leases:
                 scope.leases.popitem()[1].release()
             scope = scope.parent and scope.parent.find(binding)
