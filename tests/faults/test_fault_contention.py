@@ -74,7 +74,7 @@ def mix(path: Path, process: int) -> int:
                 row.save(only=[Conversation.token_count])
             project.conversations.create(id=f"{process}-{thread}-{number}")
             assert project.conversations.get(f"{process}-{thread}-{number}").message_count == 0
-            project.conversations.list(limit=5)
+            project.conversations.update("shared", title=f"{process} {thread}")  # reads, then writes
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(16)))
