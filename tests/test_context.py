@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_model import NaiveMessage, has_all_calls
 from naive_model import window as naive_window
@@ -37,6 +37,7 @@ def shown(project: Project, talk: str, **limits: Any) -> list[int]:
 # --- the rule, without a database ---
 
 
+@settings(deadline=None)
 @given(rows=stored, most=limits, max_tokens=limits)
 def test_the_window_is_the_longest_run_that_keeps_the_rules(
     rows: list[tuple[str, int]], most: int | None, max_tokens: int | None
@@ -49,6 +50,7 @@ def test_the_window_is_the_longest_run_that_keeps_the_rules(
     assert [row[0] + 1 for row in found] == [m.sequence for m in naive_window(messages, most, max_tokens)]
 
 
+@settings(deadline=None)
 @given(rows=stored, max_tokens=limits)
 def test_the_window_never_exceeds_its_tokens_nor_splits_a_call(
     rows: list[tuple[str, int]], max_tokens: int | None

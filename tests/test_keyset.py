@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peewee_conv import keyset
@@ -15,6 +15,7 @@ from peewee_conv.errors import InvalidArgument, PeeweeConvError
 keys = st.integers(1, 2**31 - 1) | st.text(min_size=1)
 
 
+@settings(deadline=None)
 @given(time=st.text(), key=keys)
 def test_what_a_page_gives_out_it_takes_back(time: str, key: Any) -> None:
     page = keyset.page(["a", "b"], 1, lambda last: (time, key))
@@ -26,6 +27,7 @@ def test_no_position_is_before_everything() -> None:
     assert keyset.parse(None)[0] > now_text()
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.integers(), max_size=6), limit=st.integers(1, 6))
 def test_one_row_too_many_says_that_there_is_a_page_more(rows: list[int], limit: int) -> None:
     page = keyset.page(rows[: limit + 1], limit, lambda last: ("t", last))
@@ -66,6 +68,7 @@ def test_what_no_page_gave_out_is_refused(after: Any) -> None:
         keyset.parse(after)
 
 
+@settings(deadline=None)
 @given(after=st.text())
 def test_any_text_is_a_position_or_refused(after: str) -> None:
     try:
