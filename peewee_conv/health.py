@@ -89,7 +89,7 @@ def check(project: Project, schema: Schema = assistant) -> list[Problem]:
             return [Problem("missing", "there is no file", False)]
         with _looking_at(project, path) as connection:
             found, is_readable = _check_file(connection, path, schema)
-            found = [*_permissions(path), *found]
+            found = [*_permissions(project, path), *found]
     except (SchemaTooNew, ForeignDatabase, DatabaseCorrupt) as error:
         return [Problem(_KINDS[type(error)], error.detail, False)]
     if schema is assistant and is_readable:
@@ -125,10 +125,10 @@ def _check_file(connection: sqlite3.Connection, path: str, schema: Schema) -> tu
         migrate.status(connection, path, migrations)
     except MigrationFailed as error:
         return [*found, Problem("history", error.detail, False)], False
-    strange = inspection.differences(connection, migrations)
+    version = migrate.version(connection)
+    strange = inspection.differences(connection, migrations) if version else []  # 0: of an older application
     found += [Problem("schema", line, False) for line in strange]
     if not is_current:
-        version = migrate.version(connection)
         detail = f"the schema version is {version} of {migrations.head}: the next ordinary open upgrades it"
         return [*found, Problem("outdated", detail, True)], False
     if not all(line.startswith(("index", "trigger")) for line in strange):
@@ -139,17 +139,19 @@ def _check_file(connection: sqlite3.Connection, path: str, schema: Schema) -> tu
     return found, True
 
 
-def _permissions(path: str) -> Iterator[Problem]:
+def _permissions(project: Project, path: str) -> Iterator[Problem]:
     if os.name != "posix":
         return
-    for name, allowed in _private_paths(path):
+    for name, allowed in _private_paths(project, path):
         mode = stat.S_IMODE(os.stat(name).st_mode)
         if mode & ~allowed:
             yield Problem("permissions", f"{name} has mode {mode:04o}, wider than {allowed:04o}", True)
 
 
-def _private_paths(path: str) -> Iterator[tuple[str, int]]:
-    yield os.path.dirname(path), 0o700
+def _private_paths(project: Project, path: str) -> Iterator[tuple[str, int]]:
+    folder = os.path.join(project._root, project._binding.settings.data_dir)
+    if os.path.dirname(path) == folder:  # a file of an older application lies in a folder of that
+        yield folder, 0o700
     for name in (path, *(path + suffix for suffix in SIDE_FILES)):
         if os.path.exists(name):
             yield name, 0o600
@@ -182,7 +184,7 @@ def repair(project: Project, schema: Schema = assistant) -> Repair:
     path = str(project.database_path(schema))
     kinds = {problem.kind for problem in found if problem.repairable}
     if "permissions" in kinds:
-        for name, allowed in _private_paths(path):
+        for name, allowed in _private_paths(project, path):
             os.chmod(name, stat.S_IMODE(os.stat(name).st_mode) & allowed)
     copy = None
     if kinds - {"permissions"} and not any(problem.kind == "corrupt" for problem in found):

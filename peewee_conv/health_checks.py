@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+import peewee
+
 from . import search_index
 from .database.schema import Schema
 
@@ -61,10 +63,10 @@ def invalid_json(connection: sqlite3.Connection, schema: Schema) -> list[Problem
     """Return the JSON columns, known by their fields in the models, that hold something else."""
     found = []
     for table, column in sorted(_json_columns(schema)):
-        rows = connection.execute(
-            f'SELECT rowid FROM "{table}" WHERE "{column}" IS NOT NULL AND NOT json_valid("{column}")'
-        ).fetchmany(_MOST)
-        found += [Problem("json", f"{table}, row {rowid}: {column} is not valid JSON", False) for (rowid,) in rows]
+        invalid = f'SELECT count(*) FROM "{table}" WHERE "{column}" IS NOT NULL AND NOT json_valid("{column}")'
+        count = connection.execute(invalid).fetchone()[0]
+        if count:
+            found.append(Problem("json", f"{table}: {column} is not valid JSON in {count} of the rows", False))
     return found
 
 
@@ -72,10 +74,10 @@ def _json_columns(schema: Schema) -> Iterator[tuple[str, str]]:
     from . import feature_models, models  # noqa: F401 - only what is imported is known to its schema
     from .fields import JsonField
 
-    for model in _descendants(schema.Model):
-        for field in model._meta.sorted_fields:
-            if isinstance(field, JsonField):
-                yield model._meta.table_name, field.column_name
+    for model in _descendants(peewee.Model):
+        if model._meta.database is schema.database:
+            columns = [field.column_name for field in model._meta.sorted_fields if isinstance(field, JsonField)]
+            yield from ((model._meta.table_name, column) for column in columns)
 
 
 def _descendants(model: Any) -> Iterator[Any]:

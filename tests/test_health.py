@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import legacy_files
 import peewee
 import pytest
 from tickets import INITIAL, Tickets, make_tickets, write_scripts
@@ -192,6 +193,20 @@ def down(migrator, db):
 """
 
 
+def test_file_of_an_older_application_is_outdated_and_its_folder_not_ours(project: Project) -> None:
+    (project.path / ".autoforge").mkdir(parents=True, mode=0o755)
+    old = project.path / ".autoforge" / "assistant.db"
+    legacy_files.make(old, legacy_files.ASSISTANT)
+    os.chmod(old, 0o600)
+
+    problems = project.check()
+
+    detail = "the schema version is 0 of 1: the next ordinary open upgrades it"
+    assert problems == [Problem("outdated", detail, True)]
+    assert project.repair().left == []
+    assert old.parent.stat().st_mode & 0o777 == 0o755
+
+
 def test_schema_of_a_user_is_checked_too(project: Project, tickets: Tickets) -> None:
     with project:
         tickets.Ticket.create(title="x")
@@ -211,19 +226,19 @@ def test_json_columns_of_a_user_are_checked_too(project: Project, tmp_path: Path
     schema = Schema("notes", migrations=write_scripts(tmp_path / "notes", NOTES))
 
     class Note(schema.Model):  # type: ignore[name-defined,misc]
-        id = peewee.AutoField()
+        id = peewee.TextField(primary_key=True)
         body = JsonField()
 
     with project:
-        Note.create(body={"a": 1})
-    execute(project, "INSERT INTO note (body) VALUES ('{')", schema="notes")
+        Note.create(id="n", body={"a": 1})
+    execute(project, "INSERT INTO note VALUES ('m', '{')", schema="notes")
 
-    assert project.check(schema) == [Problem("json", "note, row 2: body is not valid JSON", False)]
+    assert project.check(schema) == [Problem("json", "note: body is not valid JSON in 1 of the rows", False)]
 
 
 NOTES = """
 def up(migrator, db):
-    db.execute_sql("CREATE TABLE note (id INTEGER NOT NULL PRIMARY KEY, body TEXT NOT NULL)")
+    db.execute_sql("CREATE TABLE note (id TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID")
 
 
 def down(migrator, db):
