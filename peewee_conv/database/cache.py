@@ -176,6 +176,11 @@ class Cache:
         """Whether somebody waits for a connection to be closed."""
         return self._waiting > 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether one more connection would need another one's place."""
+        return self._connections >= self.limit
+
     def open_connection(self, open_: Callable[[], Connection], timeout: float) -> Connection:
         """Open a connection when there is room for one more.
 
@@ -223,12 +228,17 @@ class Cache:
     def _evict_one(self) -> bool:
         databases = sorted(self.open_databases(), key=lambda database: database.last_used)
         for database in databases:
-            if database.is_idle and database.idle_count and self.discard(database, "evicted"):
+            if database.idle_count > 1 and self._close_one(database):
                 return True
         for database in databases:
-            for connection in database.take_idle(all_=False):
-                database.close_connection(connection)
+            if database.is_idle and database.idle_count and self.discard(database, "evicted"):
                 return True
+        return any(self._close_one(database) for database in databases)
+
+    def _close_one(self, database: ProjectDatabase) -> bool:
+        for connection in database.take_idle(all_=False):
+            database.close_connection(connection)
+            return True
         return False
 
     # --- forks ---
@@ -251,7 +261,8 @@ class Cache:
         """In the parent: lend again."""
         for database in self.open_databases():
             database.resume()
-            self.discard(database, "evicted")  # unless it is in use
+            # What was disposed meanwhile could not be ended; the rest goes unless it is in use.
+            self.discard(database, "disposed" if database.binding.is_disposed else "evicted")
         self._forking.release()
 
     def forget_inherited(self) -> None:

@@ -69,7 +69,8 @@ class Lease:
         """Return a cursor for Peewee; it is closed with the lease, so that no open SELECT keeps a snapshot."""
         self.check()
         self.check_task()
-        cursor = self.conn.cursor()
+        cursor = self.conn.cursor(_Cursor)
+        cursor.open_ones = self._cursors
         self._cursors.add(cursor)
         self.has_cursors = True
         return cursor
@@ -88,12 +89,13 @@ class Lease:
     def is_aside(self) -> bool:
         """Whether a service should use a connection of its own instead of this one.
 
-        So it is while another task has a transaction on it, and outside transactions once Peewee has read through it: a
-        query that is not read to its end keeps an old state of the file, on which WAL refuses to write.
+        So it is while another task has a transaction on it, and outside transactions while a query of Peewee is not
+        read to its end: that keeps an old state of the file, on which WAL refuses to write. But nobody waits for a
+        second connection with the first in hand.
         """
         if self.transactions:
             return self.task is not current_task()
-        return self.has_cursors and self.database.journal == "wal"
+        return self.has_cursors and len(self._cursors) > 0 and self.database.can_lend_aside
 
     # --- the outermost transaction ---
 
@@ -166,6 +168,16 @@ class Lease:
 
     def set_connection(self, conn: object) -> None:
         """Do nothing: the scope has chosen the connection."""
+
+
+class _Cursor(sqlite3.Cursor):
+    """A cursor that says when it is done with; Peewee closes those that it has read to the end."""
+
+    open_ones: weakref.WeakSet[sqlite3.Cursor]
+
+    def close(self) -> None:
+        self.open_ones.discard(self)
+        super().close()
 
 
 class _Sentinel:

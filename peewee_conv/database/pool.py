@@ -10,6 +10,8 @@ import os
 import re
 import sqlite3
 import threading
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from peewee import SqliteDatabase
@@ -28,12 +30,25 @@ if TYPE_CHECKING:
     from .schema import Schema
 
 _ticks = itertools.count(1)
+_PATIENCE = 0.05  # seconds: ten times as long as a thread may keep the interpreter to itself
 _READS = ("SELECT", "PRAGMA", "EXPLAI", "VALUES")
 _WRITES = re.compile(r"\b(insert|update|delete|replace)\b", re.IGNORECASE)
 
 
 class Ended(Exception):
     """Internal: this database object has left the cache; ask the cache again."""
+
+
+def _checker(database: ProjectDatabase) -> Callable[[sqlite3.Connection], None]:
+    """Return ``database.check_identity`` without a reference to the database: evicted, it should go at once."""
+    found = weakref.ref(database)
+
+    def check(connection: sqlite3.Connection) -> None:
+        database = found()
+        if database is not None:
+            database.check_identity(connection)
+
+    return check
 
 
 class ProjectDatabase(SqliteDatabase):
@@ -52,12 +67,12 @@ class ProjectDatabase(SqliteDatabase):
         self.is_killed = False
         self.last_used = 0
         self.journal = ""
-        self.writer = Writer(
-            self.path, settings.busy_timeout_ms, self.check_identity, group_commit=settings.group_commit
-        )
+        self.writer = Writer(path, settings.busy_timeout_ms, _checker(self), group_commit=settings.group_commit)
         self._cache = cache
         self._mutex = threading.Lock()
         self._opening = threading.Lock()
+        self._returned = threading.Condition(self._mutex)
+        self._hungry = 0  # threads that wait for a loan to come back
         self._idle: list[Connection] = []
         self._out = 0
         self._drained = threading.Event()
@@ -73,6 +88,8 @@ class ProjectDatabase(SqliteDatabase):
         :raises Ended: this object has left the cache.
         """
         with self._mutex:
+            if not self._idle and self._out and self._cache.is_full:
+                self._await_return()
             if self.ended is not None:
                 raise Ended
             self._out += 1
@@ -89,6 +106,14 @@ class ProjectDatabase(SqliteDatabase):
             raise
         return connection
 
+    def _await_return(self) -> None:
+        """Wait a moment for a loan to come back: cheaper than closing another project's connection to open one more."""
+        self._hungry += 1
+        try:
+            self._returned.wait_for(lambda: self._idle or self.ended is not None, _PATIENCE)
+        finally:
+            self._hungry -= 1
+
     def checkin(self, connection: Connection) -> None:
         """Take a connection back; it must be in no transaction."""
         with self._mutex:
@@ -96,6 +121,8 @@ class ProjectDatabase(SqliteDatabase):
             if keep:
                 self._out -= 1
                 self._idle.append(connection)
+                if self._hungry:
+                    self._returned.notify()
         if not keep:
             self._take_back(connection)
 
@@ -124,6 +151,11 @@ class ProjectDatabase(SqliteDatabase):
         self._cache.close(connection)
 
     @property
+    def can_lend_aside(self) -> bool:
+        """Whether a thread that has a connection of this file may have a second one, and needs it."""
+        return self.journal == "wal" and not self._cache.is_full
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is on loan."""
         return self._out == 0
@@ -145,6 +177,7 @@ class ProjectDatabase(SqliteDatabase):
             if self.ended is not None or (only_if_idle and self._out):
                 return False
             self.ended = reason
+            self._returned.notify_all()
             if self._out:
                 self._drained.clear()
             else:
