@@ -281,6 +281,9 @@ def search(handle: Handle, query: str, filters: dict[str, str], marks: tuple[str
         raise InvalidArgument("query", query, "at least one word to look for")
     where = tuple(filters)
     params = (*marks, "...", _SNIPPET_WORDS, expression, *filters.values(), limit)
+    found = handle.read(_search_if_complete, where, params)
+    if found is not None:
+        return found
     if _catch_up(handle):
         return handle.read(_limited, statements.search("message_search", where), params)
     # One snapshot: what another process indexes between the two searches would be in neither.
@@ -290,13 +293,18 @@ def search(handle: Handle, query: str, filters: dict[str, str], marks: tuple[str
 def _catch_up(handle: Handle) -> bool:
     """Index what is missing; return whether that worked."""
     try:
-        if handle.read(search_index.is_pending):
-            # Until nothing was missing once, not until nothing is: others may append faster than this looks.
-            while handle.write_if_free(search_index.index_some):
-                pass
+        # Until nothing was missing once, not until nothing is: others may append faster than this looks.
+        while handle.write_if_free(search_index.index_some):
+            pass
     except (DatabaseBusy, DatabaseReadOnly, DatabaseFull):
         return False
     return True
+
+
+def _search_if_complete(connection: sqlite3.Connection, where: tuple[str, ...], params: Row) -> list[Row] | None:
+    if search_index.is_pending(connection):
+        return None
+    return _limited(connection, statements.search("message_search", where), params)
 
 
 def _search_both(connection: sqlite3.Connection, where: tuple[str, ...], params: Row, limit: int) -> list[Row]:

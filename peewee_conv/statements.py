@@ -9,6 +9,7 @@ bind a ``None``, SQLite a tenth of that to compare.
 
 from __future__ import annotations
 
+import functools
 import re
 import sqlite3
 from operator import itemgetter
@@ -118,6 +119,7 @@ WHOLE_PROJECT: Final = Statements(owned=False)
 OF_ONE_OWNER: Final = Statements(owned=True)
 
 
+@functools.lru_cache(maxsize=64)
 def listing(filters: tuple[str, ...]) -> str:
     """Return the SQL of a list of conversations, newest activity first, with one parameter for each filter column.
 
@@ -130,6 +132,7 @@ def listing(filters: tuple[str, ...]) -> str:
     )
 
 
+@functools.lru_cache(maxsize=256)
 def search(index: str, filters: tuple[str, ...]) -> str:
     """Return the SQL of a search in *index*, ``message_search`` or the temporary ``unindexed``, best match first.
 

@@ -343,12 +343,8 @@ class Conversations:
         :raises LimitReached: the search took longer than five seconds.
         """
         arguments.whole("limit", limit, 1, 1000)
-        filters: dict[str, str] = {
-            f"conversations.{column} = ?": value
-            for column, value in self._filters(
-                user_id=user_id, assistant_id=assistant_id, project_name=project_name
-            ).items()
-        }
+        owners = self._filters(user_id=user_id, assistant_id=assistant_id, project_name=project_name)
+        filters = {f"conversations.{column} = ?": value for column, value in owners.items()} if owners else {}
         if conversation_id is not None:
             filters["conversations.id = ?"] = check_id("conversation_id", conversation_id)
         if role is not None:
@@ -357,7 +353,9 @@ class Conversations:
             filters["messages.created_at >= ?"] = arguments.moment("since", since, "")
         if until is not None:
             filters["messages.created_at < ?"] = arguments.moment("until", until, "")
-        rows = message_queries.search(self._handle, query, filters, arguments.marks(marks), limit)
+        if marks is not _MARKS:
+            marks = arguments.marks(marks)
+        rows = message_queries.search(self._handle, query, filters, marks, limit)
         return SearchHit.all_of(rows)
 
     # --- what the verbs share ---
@@ -373,12 +371,15 @@ class Conversations:
         return self._owner
 
     def _filters(self, *, user_id: str | None, assistant_id: str | None, project_name: str | None) -> dict[str, str]:
-        given = {
-            "user_id": self._check_owner(user_id),
-            "assistant_id": None if assistant_id is None else check_id("assistant_id", assistant_id),
-            "project_name": arguments.optional_text("project_name", project_name, 255),
-        }
-        return {column: value for column, value in given.items() if value is not None}
+        filters = {}
+        owner = self._check_owner(user_id)
+        if owner is not None:
+            filters["user_id"] = owner
+        if assistant_id is not None:
+            filters["assistant_id"] = check_id("assistant_id", assistant_id)
+        if project_name is not None:
+            filters["project_name"] = arguments.text("project_name", project_name, 255)
+        return filters
 
     def _rows(self, conversation_id: str, sql: str, *params: Any) -> Any:
         rows = self._handle.read(message_queries.rows, sql, (*self._key(conversation_id), *params))
