@@ -110,6 +110,17 @@ def test_importing_an_export_into_its_own_project_changes_nothing(filled: Projec
     assert import_conversations(filled, io.BytesIO(exported(filled))).is_unchanged
 
 
+def test_null_in_the_metadata_survives(project: Project, make_project: Maker) -> None:
+    project.conversations.create(id="c", metadata={"tools": None})
+    project.conversations.add_message("c", "user", "x", metadata={"refusal": None, "name": "n", "weight": 0})
+    other = make_project("other")
+
+    import_conversations(other, io.BytesIO(exported(project)))
+
+    assert other.conversations.messages("c")[0].metadata == {"refusal": None, "name": "n", "weight": 0}
+    assert other.conversations.get("c").metadata == {"tools": None}
+
+
 def test_long_conversation_is_exported_whole(project: Project) -> None:
     project.conversations.create(id="long")
     project.conversations.add_messages("long", [{"role": "user", "content": str(n)} for n in range(_PAGE * 2)])
