@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -176,6 +175,8 @@ def remove_folder(folder: str) -> bool:
         if os.path.islink(folder) or not all(map(_OURS.fullmatch, names)):
             _remove_ours(folder, names)
             return True
+        import shutil  # here: it brings compressors along, and few processes delete a project
+
         doomed = f"{folder}.deleted-{os.getpid()}-{os.urandom(4).hex()}"
         # One rename: no database is ever seen without its log, or the log of a deleted one by its successor.
         os.rename(folder, doomed)
