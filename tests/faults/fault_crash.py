@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from fault_tools import Child
+from fault_tools import Child, wait_for
 
 STATEMENTS = {"backup", "close", "connect", "execute", "executemany"}
 FILE_CALLS = {"close", "fsync", "link", "mkdir", "open", "rename", "rmdir", "unlink"}
@@ -31,9 +31,10 @@ def killed_at_step(step: int, work: Callable[..., Any], *args: Any) -> bool:
     return False
 
 
-def killed_after(seconds: float, work: Callable[..., Any], *args: Any) -> bool:
-    """Run *work* in a process that is killed after that time; return whether it was still at work."""
+def killed_after(seconds: float, work: Callable[..., Any], *args: Any, sign: Callable[[], bool] = lambda: True) -> bool:
+    """Run *work* in a process that is killed so long after the *sign*; return whether it was still at work."""
     child = Child(work, *args)
+    wait_for(sign)
     time.sleep(seconds)
     child.kill()
     ended = child.wait()

@@ -36,8 +36,8 @@ def path(tmp_path: Path) -> Path:
     """The file of a project of 300 messages that nobody has open."""
     project = Project(tmp_path / "project")
     talk = project.conversations.create(id="talk")
-    for number in range(300):
-        project.conversations.add_message(talk.id, "user", f"message {number} " + "x" * 500)
+    texts = (f"message {number} " + "x" * 500 for number in range(300))
+    project.conversations.add_messages(talk.id, [{"role": "user", "content": content} for content in texts])
     project.conversations.search("message")
     project.dispose()
     return project.database_path()
@@ -165,7 +165,7 @@ def test_a_broken_file_is_refused_at_once_and_left_untouched(
         with pytest.raises(error):
             use(project)
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 3  # a second each, and some for a busy machine
     project.dispose()
     assert contents(path.parent) == before
 
@@ -313,7 +313,7 @@ def test_a_write_without_permission_is_refused_at_once_and_changes_nothing(
     name, seconds = in_child(as_ordinary_user, use, public / "project", journal)
 
     assert name == "DatabaseReadOnly"
-    assert seconds < 1
+    assert seconds < 3
     assert contents(public) == before
 
 
@@ -331,7 +331,7 @@ def test_a_read_without_permission_works_or_says_so_where_the_log_needs_writing(
     name, seconds = in_child(as_ordinary_user, read, public / "project", "wal")
 
     assert name in ("no error", "DatabaseReadOnly")
-    assert seconds < 1
+    assert seconds < 3
 
 
 def test_a_project_cannot_be_made_in_a_read_only_folder(public: Path) -> None:
@@ -340,7 +340,7 @@ def test_a_project_cannot_be_made_in_a_read_only_folder(public: Path) -> None:
     name, seconds = in_child(as_ordinary_user, write, public / "project", "wal")
 
     assert (name, os.listdir(public)) == ("DatabaseReadOnly", [])
-    assert seconds < 1
+    assert seconds < 3
 
 
 def test_a_read_only_file_that_needs_an_upgrade_is_left_as_it_is(public: Path) -> None:

@@ -110,12 +110,12 @@ def hold_lock(path: Path, signs: Path, seconds: float) -> None:
 
 @pytest.fixture(params=["wal", "delete"])
 def busy(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Project, Child]:
-    """A project with a timeout of 300 ms whose file another process keeps locked for a second."""
+    """A project with a timeout of 300 ms whose file another process keeps locked for two seconds."""
     path = tmp_path / "project"
     project = Project(path, journal_mode=request.param)
     project.conversations.create(id="talk")
     project.dispose()
-    child = Child(hold_lock, path / DATABASE, tmp_path / "locked", 1.0)
+    child = Child(hold_lock, path / DATABASE, tmp_path / "locked", 2.0)
     wait_for((tmp_path / "locked").exists)
     return Project(path, journal_mode=request.param, busy_timeout_ms=300), child
 
@@ -125,7 +125,7 @@ def test_a_writer_beyond_the_timeout_is_reported_and_the_project_stays_usable(bu
     started = time.monotonic()
     with pytest.raises(DatabaseBusy):
         project.conversations.create(id="other")
-    assert 0.25 < time.monotonic() - started < 0.9
+    assert 0.25 < time.monotonic() - started < 1.5
     child.result()
 
     assert project.conversations.create(id="other").id == "other"
@@ -143,7 +143,7 @@ def test_every_thread_that_waits_gets_its_own_busy_error_in_time(busy: tuple[Pro
             project.conversations.add_message("talk", "user", "Hello!")
         except DatabaseBusy as error:
             outcomes.append(error)
-        assert time.monotonic() - started < 0.95
+        assert time.monotonic() - started < 1.5
 
     threads = [threading.Thread(target=append) for _ in range(4)]
     for thread in threads:
@@ -174,12 +174,12 @@ def test_readers_do_not_wait_for_a_writer_of_another_process(tmp_path: Path) -> 
     path = tmp_path / "project"
     project = Project(path)
     project.conversations.create(id="talk")
-    child = Child(hold_lock, path / DATABASE, tmp_path / "locked", 1.0)
+    child = Child(hold_lock, path / DATABASE, tmp_path / "locked", 2.0)
     wait_for((tmp_path / "locked").exists)
 
     started = time.monotonic()
     assert project.conversations.get("talk").id == "talk"
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 1
 
     assert os.waitpid(child.pid, os.WNOHANG) == (0, 0)
     child.result()
