@@ -217,10 +217,20 @@ def claim(connection: sqlite3.Connection, feature_id: int) -> tuple[Row, bool]:
     return mark_in_progress(connection, feature_id), False
 
 
-def claim_next(connection: sqlite3.Connection) -> Row | None:
-    """Start the most urgent feature that is ready; ``None`` if none is."""
-    ready = ready_rows(_states(connection))
-    return mark_in_progress(connection, ready[0][0]) if ready else None
+def ready_ids(connection: sqlite3.Connection) -> list[int]:
+    """Return the ids of the features that may start now, the most urgent first."""
+    return [row[0] for row in ready_rows(_states(connection))]
+
+
+def claim_first(connection: sqlite3.Connection, candidates: list[int]) -> Row | None:
+    """Start the first of the candidates that is still ready; if none is, any that is by now; else ``None``."""
+    for feature_id in candidates:
+        try:
+            return mark_in_progress(connection, feature_id)
+        except (FeatureStateConflict, FeatureNotFound):
+            continue  # others were faster
+    following = ready_ids(connection)
+    return mark_in_progress(connection, following[0]) if following else None
 
 
 def _blocking(connection: sqlite3.Connection, feature_id: int) -> list[int]:

@@ -172,7 +172,9 @@ class Features:
 
         Any number of agents may ask at once: each gets another one.
         """
-        row = self._handle.write(feature_queries.claim_next)
+        # The order is found out by a read, which blocks nobody: agents that ask in vain do not stop those at work.
+        candidates = self._handle.read(feature_queries.ready_ids)
+        row = self._handle.write(feature_queries.claim_first, candidates) if candidates else None
         return None if row is None else Feature.of(row)
 
     def mark_in_progress(self, feature_id: int) -> Feature:
