@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from . import message_queries
+from .database.faults import translate
 from .database.handle import Handle
 from .errors import ImportRejected, InvalidArgument
 from .schemas import assistant
@@ -80,10 +81,17 @@ def _check(name: str, values: Iterable[tuple[int, Any]], checker: Checker, spool
             item = checker.item(line, value)
         except InvalidArgument as error:
             raise ImportRejected(name, line, str(error)) from error
-        spool.write(item.dump())
+        _keep(spool, item)
         conversations += 1
         messages += len(item.messages)
     return conversations, messages
+
+
+def _keep(spool: IO[bytes], item: Item) -> None:
+    try:
+        spool.write(item.dump())
+    except OSError as error:
+        raise translate(error, tempfile.gettempdir()) from error
 
 
 class _Counts:

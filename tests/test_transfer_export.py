@@ -250,6 +250,15 @@ def test_markdown_is_what_a_person_reads(make_project: Maker, clock: Callable[[]
     assert as_markdown(project, "c-1").decode() == MARKDOWN
 
 
+def test_no_id_ends_a_comment_before_its_end(project: Project) -> None:
+    project.conversations.create(id="c --> <script>", title="T")
+
+    first = as_markdown(project).decode().splitlines()[0]
+
+    assert first.index("-->") == len(first) - 3
+    assert "<script>" not in first
+
+
 def test_markdown_written_by_hand_needs_no_more_than_marks(project: Project) -> None:
     text = "<!-- conversation -->\n\n<!-- message -->\n## user\n\nHello\n\n"
 

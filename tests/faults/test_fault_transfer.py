@@ -13,8 +13,8 @@ import pytest
 from fault_tools import Child, assert_sound, contents, in_child, race, rows
 
 from peewee_conv import Project, backup
-from peewee_conv.errors import DatabaseBusy
-from peewee_conv.transfer import ImportReport, import_conversations
+from peewee_conv.errors import DatabaseBusy, PeeweeConvError
+from peewee_conv.transfer import ImportReport, export_conversations, export_markdown, import_conversations
 
 Maker = Callable[..., Project]
 
@@ -179,3 +179,47 @@ def rejected(path: Path, source: Path) -> str:
     finally:
         project.dispose()
     return "it was taken"
+
+
+def without_room(work: Callable[[Project, Path], object], path: Path, target: Path, room: int) -> str:
+    """Return what *work* raised where no file may become larger than *room*."""
+    import resource
+    import signal
+
+    project = Project(path)
+    project.conversations.list()
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    try:
+        work(project, target)
+    except PeeweeConvError as error:
+        return type(error).__name__
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        project.dispose()
+    return "nothing"
+
+
+@pytest.mark.parametrize("work", [backup.backup, export_conversations, export_markdown])
+def test_file_for_which_there_is_no_room_is_an_error_of_ours_and_leaves_nothing(
+    project: Project, source: Path, tmp_path: Path, work: Callable[[Project, Path], object]
+) -> None:
+    in_child(do_import, project.path, source)
+    before = sorted(os.listdir(tmp_path))
+
+    answer = in_child(without_room, work, project.path, tmp_path / "target", 300_000)
+
+    assert answer in ("DatabaseFull", "DatabaseIOError")
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_import_that_has_no_room_to_be_checked_in_writes_nothing(project: Project, tmp_path: Path) -> None:
+    source = tmp_path / "large.jsonl"
+    with source.open("w") as file:
+        for talk in range(10):
+            file.write(json.dumps({"id": f"t-{talk}", "messages": [{"role": "user", "content": "x" * 10**6}]}) + "\n")
+
+    answer = in_child(without_room, import_conversations, project.path, source, 6_000_000)
+
+    assert answer in ("DatabaseFull", "DatabaseIOError")
+    assert rows(project.database_path(), "SELECT count(*) FROM conversations") == [(0,)]
