@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import shlex
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -171,8 +172,13 @@ def _show_measured(measured: Measured, console: Console) -> None:
         (plural(rate.threads, "thread"), f"{rate.per_second:,.0f}", duration(rate.median), duration(rate.p99))
         for rate in measured.rates
     ]
-    columns = [Column("appending to one project"), *(Column(t, right=True) for t in ("a second", "p50", "p99"))]
+    columns = [
+        Column("appending to one project"),
+        *(Column(t, right=True) for t in ("a second", "median", "slowest 1 %")),
+    ]
     console.table(columns, rows, _INDENT)
+    console.line()
+    console.line(f"{_INDENT}threads that append at the same time share the wait for the disk: see docs/concepts.md")
     console.line()
     console.line(f"{_INDENT}the newest 20 messages       {duration(measured.window)}")
     console.line(f"{_INDENT}open a project, first read   {duration(measured.open)}")
@@ -187,7 +193,10 @@ def duration(seconds: float) -> str:
 def _show_end(keep: str | None, console: Console) -> None:
     console.line()
     if keep is None:
-        console.line("The two projects are gone again. To keep and explore them: peewee-conv demo --keep playground")
+        program = "python -m peewee_conv" if sys.argv[0].endswith("__main__.py") else shlex.quote(sys.argv[0])
+        console.line("The two projects were in a temporary folder and are gone again.")
+        console.line(f"To keep and explore them: {program} demo --keep playground")
+        console.line("To use the package in a program: docs/quickstart.md")
     else:
         desk, shown = _TRANSCRIPT
         console.line("The projects were kept. Try:")
