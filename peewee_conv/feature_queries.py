@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from . import dependency_graph as graphs
+from . import human_input
 from .errors import DependencyCycle, FeatureNotFound, FeatureStateConflict, InvalidArgument
 
 Row = tuple[Any, ...]
@@ -288,7 +289,7 @@ def resolve_human_input(connection: sqlite3.Connection, feature_id: int, answers
 
 
 def _check_answers(request: dict[str, Any], answers: dict[str, Any]) -> None:
-    fields = {field["id"]: field for field in request.get("fields", ())}
+    fields = {field["id"]: field for field in human_input.fields_of(request)}
     for name in answers:
         if name not in fields:
             raise InvalidArgument("answers", name, "the fields " + ", ".join(map(repr, fields)))

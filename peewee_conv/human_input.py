@@ -32,6 +32,13 @@ def request(prompt: str, fields: Sequence[Mapping[str, Any]]) -> str:
     return arguments.json_object("fields", {"prompt": prompt, "fields": checked})
 
 
+def fields_of(stored: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of a stored request; those of an imported one that are no fields are left out."""
+    found = stored.get("fields")
+    fields = found if isinstance(found, list) else []
+    return [field for field in fields if isinstance(field, dict) and isinstance(field.get("id"), str)]
+
+
 def _field(where: str, field: Any) -> dict[str, Any]:
     if not isinstance(field, Mapping) or not field.keys() <= _KEYS:
         raise InvalidArgument(where, field, "a mapping with any of " + ", ".join(sorted(_KEYS)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -116,7 +117,7 @@ class Features:
         :param after: the ``next`` of the page before.
         """
         arguments.whole("limit", limit, 1, 1000)
-        condition = _CONDITIONS.get(status)
+        condition = _CONDITIONS.get(status) if status is None or isinstance(status, str) else None
         if condition is None:
             allowed = "one of " + ", ".join(repr(word) for word in _CONDITIONS if word)
             raise InvalidArgument("status", status, allowed)
@@ -259,8 +260,8 @@ class Features:
         :raises FeatureStateConflict: it does not wait for a person.
         :raises InvalidArgument: a required answer is missing, or no field has that id.
         """
-        arguments.json_object("answers", answers)
-        row = self._handle.write(feature_queries.resolve_human_input, _check_id(feature_id), dict(answers), self._now())
+        plain = json.loads(arguments.json_object("answers", answers))
+        row = self._handle.write(feature_queries.resolve_human_input, _check_id(feature_id), plain, self._now())
         return Feature.of(row)
 
     # --- views of the queue ---

@@ -31,7 +31,7 @@ from legacy_files import (
 
 from peewee_conv import Project
 
-RANDOM_KILLS = 20  # for each journal mode; tests/stress has more
+RANDOM_KILLS = 10  # for each journal mode; tests/stress has more
 FEATURES = OLDEST + IN_PROGRESS + DEPENDENCIES + OLD_SCHEDULES + OVERRIDES + OLD_ROWS + MALFORMED + SCHEDULE_ROWS
 MORE = """
 WITH RECURSIVE numbers (n) AS (SELECT 100 UNION ALL SELECT n + 1 FROM numbers WHERE n < 400)
@@ -129,8 +129,8 @@ def journal(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("name", FILES)
 def test_an_upgrade_killed_at_any_step_is_whole_or_absent(tmp_path: Path, name: str, journal: str) -> None:
     old = Old(tmp_path, name, journal)
-    # Every step of the beginning and the end; of the rows in between, which are all alike, one in some.
-    chance, step, killed = random.Random(1), 1, 0
+    # Some steps of the beginning and fewer of the rows, which are all alike; others at each run.
+    chance, step, killed = random.Random(), 1, 0
     while True:
         old.reset()
         if not killed_at_step(step, old.open):
@@ -140,8 +140,8 @@ def test_an_upgrade_killed_at_any_step_is_whole_or_absent(tmp_path: Path, name: 
         old.is_new()
         in_child(old.open)
         old.assert_upgraded_once()
-        step += 1 if step < 60 else chance.randrange(20, 60)
-    assert killed > 60, "there were fewer steps than an upgrade has"
+        step += chance.randrange(1, 6) if step < 80 else chance.randrange(30, 100)
+    assert killed > 25, "there were fewer steps than an upgrade has"
 
 
 def kill_upgrades_at_random(folder: Path, name: str, journal: str, kills: int) -> int:
