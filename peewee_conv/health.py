@@ -78,8 +78,8 @@ class Health(NamedTuple):
 def check(project: Project, schema: Schema = assistant) -> list[Problem]:
     """Return what is wrong with the database of *schema*; an empty list if nothing is.
 
-    It reads the whole file, as it is at one moment, and changes nothing. In WAL mode others go on writing; only while
-    the search index is compared they wait. A problem may be that the file cannot be read at all.
+    It reads the whole file and changes nothing. In WAL mode others go on writing; only while the search index is
+    compared they wait. A problem may be that the file cannot be read at all.
 
     :raises DatabaseBusy: somebody else has locked the file for too long.
     """
@@ -102,12 +102,11 @@ _KINDS: Final = {SchemaTooNew: "too_new", ForeignDatabase: "foreign", DatabaseCo
 
 @contextmanager
 def _looking_at(project: Project, path: str) -> Iterator[sqlite3.Connection]:
-    """Open the existing file for reading, past the cache, and see one state of it."""
+    """Open the existing file for reading, past the cache."""
     try:
         with closing(files.connect(path, project._binding.settings)) as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
-            connection.execute("BEGIN")
             yield connection
     except (sqlite3.Error, OSError) as error:
         raise translate(error, path) from error

@@ -128,8 +128,8 @@ def test_existing_file_is_replaced_when_asked_and_its_log_goes(filled: Project, 
 
     backup(filled, tmp_path / "b.db", overwrite=True)
 
-    assert query(tmp_path / "b.db", "SELECT id FROM conversations") == "c"
     assert [name for name in os.listdir(tmp_path) if name.startswith("b.db")] == ["b.db"]
+    assert query(tmp_path / "b.db", "SELECT id FROM conversations") == "c"
 
 
 def test_log_of_another_file_in_the_way_is_not_taken_for_ours(filled: Project, tmp_path: Path) -> None:
@@ -318,6 +318,7 @@ def test_restore_replaces_a_file_that_is_no_database(filled: Project, tmp_path: 
 
     kept = Project(filled.path).restore(tmp_path / "b.db").kept
 
+    assert not os.path.exists(f"{filled.database_path()}-wal")
     assert contents_of(Project(filled.path)) == ["before the backup"]
     assert kept is not None
     assert os.path.exists(kept)
@@ -398,6 +399,13 @@ def test_backup_that_is_no_database_is_refused(filled: Project, tmp_path: Path, 
         filled.restore(tmp_path / "b.db")
 
     assert contents_of(filled) == ["before the backup"]
+
+
+def test_empty_file_is_no_backup(filled: Project, tmp_path: Path) -> None:
+    (tmp_path / "b.db").touch()
+
+    with pytest.raises(ForeignDatabase, match="this is no backup of peewee_conv"):
+        filled.restore(tmp_path / "b.db")
 
 
 def test_backup_of_another_schema_is_refused(filled: Project, tickets: Tickets, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -244,6 +245,26 @@ def up(migrator, db):
 def down(migrator, db):
     db.execute_sql("DROP TABLE note")
 """
+
+
+def test_check_beside_a_busy_writer_finds_nothing(filled: Project) -> None:
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.is_set():
+            filled.conversations.add_message("c", "user", "word", token_count=1)
+            filled.conversations.prune("c", 20)
+            filled.conversations.search("word", limit=1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        found = [filled.check() for _ in range(15)]
+    finally:
+        done.set()
+        writer.join()
+
+    assert found == [[]] * 15
 
 
 def test_check_works_inside_a_transaction(filled: Project) -> None:
