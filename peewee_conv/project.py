@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .services.schedules import Schedules
     from .services.usage import Usage
 
+_OLD_PLACES = (assistant, features)  # the schemas whose files may lie where an older application kept them
+
 
 class Project:
     """One project: a directory with one SQLite file for each schema, made and upgraded on first use.
@@ -121,8 +123,9 @@ class Project:
         return Path(self._binding.path(schema))
 
     def exists(self) -> bool:
-        """Say whether there is a data folder, which the first call of a service makes."""
-        return os.path.isdir(os.path.join(self._root, self._binding.settings.data_dir))
+        """Say whether there is a data folder, which the first call of a service makes, or a file in an old place."""
+        folder = os.path.join(self._root, self._binding.settings.data_dir)
+        return os.path.isdir(folder) or any(os.path.isfile(self._binding.path(schema)) for schema in _OLD_PLACES)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Project) and other._root == self._root
@@ -224,11 +227,14 @@ class Project:
     def delete(self, timeout: float = 5.0) -> bool:
         """Dispose the project and delete its data folder with all our files; return whether there was one.
 
-        Other files stay, and so does a data folder that has any. Other processes that have it open get
-        ``DatabaseGone``.
+        Files in the places of older applications go too. Other files stay, and so does a data folder that has any.
+        Other processes that have it open get ``DatabaseGone``.
         """
+        from .legacy import places
+
         self.dispose(timeout)
-        return files.remove_folder(os.path.join(self._root, self._binding.settings.data_dir))
+        found = files.remove_folder(os.path.join(self._root, self._binding.settings.data_dir))
+        return any([found, *(places.remove(self._root, schema) for schema in _OLD_PLACES)])
 
 
 class Projects:
