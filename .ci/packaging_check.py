@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
 ROOT = Path(__file__).resolve().parent.parent
-MAX_WHEEL_BYTES = 150_000
+MAX_WHEEL_BYTES = 240_000
 COMMANDS = ("demo", "import", "export", "list", "show", "search", "context", "stats", "migrate", "check", "backup")
 DIST_INFO = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt")
 SHIPPED_SUFFIXES = {".py", ".jsonl", ".typed"}

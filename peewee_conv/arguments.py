@@ -15,7 +15,7 @@ MAX_TOKENS: Final = 2**53  # of a limit: it stays exact in JSON and JavaScript
 MAX_TOKEN_COUNT: Final = 2**31 - 1  # of a message: the sum over all that a conversation can hold stays in 64 bits
 MAX_DEPTH: Final = 100  # of nested JSON: every supported Python, SQLite and JSON reader takes more
 
-_ROLES: Final = dict(zip(ROLES, ROLES, strict=True))
+_ROLES: dict[str, str] = dict(zip(ROLES, ROLES, strict=True))
 
 
 _JSON_OBJECT = "a mapping with string keys, on every level, and JSON values"

@@ -18,7 +18,14 @@ from .database import files
 from .database.faults import translate
 from .database.schema import Schema
 from .drafts import SIDE_FILES, draft_of, empty_file, free_name, path_of, publish, sync, target_path
-from .errors import AlreadyExists, DatabaseBusy, DatabaseCorrupt, ForeignDatabase, InvalidArgument, MigrationFailed
+from .errors import (
+    DatabaseBusy,
+    DatabaseCorrupt,
+    FileAlreadyExists,
+    ForeignDatabase,
+    InvalidArgument,
+    MigrationFailed,
+)
 from .schemas import assistant
 
 if TYPE_CHECKING:
@@ -64,13 +71,13 @@ def backup(
     :param path: the new file, readable for its owner alone.
     :param overwrite: replace a file that is there.
     :param on_progress: called with the pages done and their number.
-    :raises AlreadyExists: there is a file, or a log of one, and *overwrite* is false.
+    :raises FileAlreadyExists: there is a file, or a log of one, and *overwrite* is false.
     :raises DatabaseCorrupt: the database is damaged.
     """
     target = target_path("path", path, overwrite=overwrite)
     logs = [target + suffix for suffix in SIDE_FILES if os.path.lexists(target + suffix)]
     if logs and not overwrite:
-        raise AlreadyExists("file", logs[0])  # SQLite would take it for a log of the new file
+        raise FileAlreadyExists(logs[0])  # SQLite would take it for a log of the new file
     with draft_of(target, overwrite=overwrite) as draft:
         version = _copy_live(project, schema, draft, on_progress)
         _check_copy(draft, str(project.database_path(schema)), version)

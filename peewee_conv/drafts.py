@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from .database.cache import cache
 from .database.faults import translate
-from .errors import AlreadyExists, InvalidArgument
+from .errors import FileAlreadyExists, InvalidArgument
 
 #: What SQLite keeps beside a database.
 SIDE_FILES = ("-journal", "-wal", "-shm")
@@ -24,7 +24,7 @@ def target_path(argument: str, value: object, *, overwrite: bool) -> str:
 
     :raises InvalidArgument: it is no path, its folder is missing, something other than a file is there, or it is a
         database that this process has open.
-    :raises AlreadyExists: there is a file, and *overwrite* is false.
+    :raises FileAlreadyExists: there is a file, and *overwrite* is false.
     """
     path = path_of(argument, value)
     if not os.path.isdir(os.path.dirname(path)):
@@ -36,7 +36,7 @@ def target_path(argument: str, value: object, *, overwrite: bool) -> str:
         raise InvalidArgument(argument, value, "the path of a file, but something else is there")
     refuse_live(argument, path)
     if not overwrite:
-        raise AlreadyExists("file", path)
+        raise FileAlreadyExists(path)
     return path
 
 
@@ -63,7 +63,7 @@ def refuse_live(argument: str, path: str) -> None:
 def draft_of(path: str, *, overwrite: bool) -> Iterator[str]:
     """Yield the name of an empty new file beside *path*, which becomes *path* if the block ends well.
 
-    :raises AlreadyExists: a file has appeared at *path* meanwhile, and *overwrite* is false.
+    :raises FileAlreadyExists: a file has appeared at *path* meanwhile, and *overwrite* is false.
     """
     with empty_file(path) as draft:
         yield draft
@@ -99,7 +99,7 @@ def _link(draft: str, path: str) -> None:
     try:
         os.link(draft, path)
     except FileExistsError:
-        raise AlreadyExists("file", path) from None
+        raise FileAlreadyExists(path) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
@@ -107,7 +107,7 @@ def _link(draft: str, path: str) -> None:
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
-            raise AlreadyExists("file", path) from None
+            raise FileAlreadyExists(path) from None
         os.replace(draft, path)
 
 

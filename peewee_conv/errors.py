@@ -100,6 +100,16 @@ class AlreadyExists(PeeweeConvError):
         super().__init__(f"{noun} {_shorten(id)} already exists: choose another id, or leave it out")
 
 
+class FileAlreadyExists(AlreadyExists):
+    """A file is there already, and replacing it was not asked for."""
+
+    def __init__(self, path: object) -> None:
+        PeeweeConvError.__init__(
+            self, f"file {str(path)!r} already exists: choose another path, or pass overwrite=True"
+        )
+        self.noun, self.id = "file", str(path)
+
+
 # --- missing rows -------------------------------------------------------------------------------------------------
 
 

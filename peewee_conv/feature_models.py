@@ -5,19 +5,20 @@ Use them inside ``with project:``, as those of :mod:`peewee_conv.models`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import peewee
 from peewee import AutoField, BooleanField, IntegerField, TextField
 
 from .fields import JsonField, TimeField, foreign_key
 from .schemas import features as features
 
+if TYPE_CHECKING:
 
-class Model(peewee.Model):
-    """The base of these models: bound to the project of the current scope."""
-
-    class Meta:
-        database = features.database
-        legacy_table_names = False
+    class Model(peewee.Model):
+        """The base of these models: bound to the project of the current scope."""
+else:
+    Model = features.Model
 
 
 class Feature(Model):
@@ -31,7 +32,7 @@ class Feature(Model):
     steps = JsonField()
     passes = BooleanField(default=False)
     in_progress = BooleanField(default=False)
-    dependencies = JsonField(null=True)
+    dependency_ids = JsonField(column_name="dependencies", null=True)  # "dependencies" is a method of Peewee's models
     needs_human_input = BooleanField(default=False)
     human_input_request = JsonField(null=True)
     human_input_response = JsonField(null=True)

@@ -23,11 +23,10 @@ def parse(after: str | None) -> tuple[str, Any]:
         return FIRST
     try:
         time, key = json.loads(after)
-        is_position = isinstance(time, str) and (isinstance(key, str) or (type(key) is int and abs(key) < 2**63))
         f"{time}{key}".encode()  # a lone surrogate
     except (TypeError, ValueError, RecursionError):
-        is_position = False
-    if not is_position:
+        raise InvalidArgument("after", after, "the 'next' of a page") from None
+    if not isinstance(time, str) or not (isinstance(key, str) or (type(key) is int and abs(key) < 2**63)):
         raise InvalidArgument("after", after, "the 'next' of a page")
     return time, key
 

@@ -51,6 +51,7 @@ class Legacy(Protocol):
 
     def recognises(self, connection: sqlite3.Connection) -> bool:
         """Say whether the file has that application's tables and columns."""
+        ...
 
     def set_aside(self, connection: sqlite3.Connection) -> None:
         """Move its tables into temporary ones, so that the scripts find an empty file."""

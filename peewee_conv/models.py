@@ -16,19 +16,20 @@ True
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import peewee
 from peewee import AutoField, FloatField, IntegerField, TextField
 
 from .fields import JsonField, TimeField, foreign_key
 from .schemas import assistant as assistant
 
+if TYPE_CHECKING:
 
-class Model(peewee.Model):
-    """The base of these models: bound to the project of the current scope."""
-
-    class Meta:
-        database = assistant.database
-        legacy_table_names = False
+    class Model(peewee.Model):
+        """The base of these models: bound to the project of the current scope."""
+else:
+    Model = assistant.Model
 
 
 class User(Model):

@@ -109,7 +109,7 @@ def export_conversations(
     :param conversation_ids: which ones; all of them otherwise.
     :param overwrite: replace a file that is there.
     :param on_progress: called with the conversations done and their number.
-    :raises AlreadyExists: there is a file, and *overwrite* is false.
+    :raises FileAlreadyExists: there is a file, and *overwrite* is false.
     :raises ConversationNotFound: there is none of one of the ids.
     """
     return _export(project, target, _json_line, conversation_ids, overwrite, on_progress)

@@ -172,6 +172,7 @@ SAMPLES: dict[str, PeeweeConvError] = {
         errors.FeatureStateConflict(17, "it is not in progress"),
         errors.ImportRejected("talks.jsonl", 3, "no JSON object"),
         errors.DatabaseBusy("assistant.db", CAUSE),
+        errors.FileAlreadyExists("aurora.db"),
         errors.ProjectInUse("aurora", "the project is in use with another durability"),
         errors.DatabaseFull("assistant.db", "database or disk is full"),
         errors.DatabaseIOError("assistant.db", "disk I/O error"),

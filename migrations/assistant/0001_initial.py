@@ -8,6 +8,8 @@ Every connection of ours sets ``trusted_schema = OFF``. Under it SQLite 3.38 to 
 and FTS5 in a trigger: so JSON columns are checked by shape, and who deletes messages takes them out of the index.
 """
 
+from typing import Any
+
 TABLES = (
     """
     CREATE TABLE users (
@@ -211,11 +213,11 @@ DROPS = (
 )
 
 
-def up(migrator, db):
+def up(migrator: Any, db: Any) -> None:
     for statement in TABLES + INDEXES + SEARCH + TRIGGERS:
         db.execute_sql(statement)
 
 
-def down(migrator, db):
+def down(migrator: Any, db: Any) -> None:
     for statement in DROPS:
         db.execute_sql(statement)

@@ -5,6 +5,8 @@ them: ids are never reused, foreign keys hold and are indexed, every rule is a C
 width. JSON is checked by shape: SQLite 3.38 to 3.4x refuses json_valid() where a schema is not trusted.
 """
 
+from typing import Any
+
 TABLES = (
     """
     CREATE TABLE features (
@@ -67,11 +69,11 @@ INDEXES = (
 )
 
 
-def up(migrator, db):
+def up(migrator: Any, db: Any) -> None:
     for statement in TABLES + INDEXES:
         db.execute_sql(statement)
 
 
-def down(migrator, db):
+def down(migrator: Any, db: Any) -> None:
     for table in ("schedule_overrides", "schedules", "features"):
         db.execute_sql(f"DROP TABLE {table}")

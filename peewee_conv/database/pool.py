@@ -341,7 +341,7 @@ class ProjectDatabase(SqliteDatabase):
         """Return a savepoint inside the open transaction."""
         return Transaction(lambda: self._state)
 
-    def begin(self, *args: Any) -> NoReturn:
+    def begin(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: only ``atomic()`` waits for its turn and gives it on."""
         raise TypeError("a transaction of a project is made by atomic(), and ended by leaving its block")
 
