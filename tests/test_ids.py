@@ -148,6 +148,7 @@ def test_only_one_thread_at_a_time_counts() -> None:
 
 
 @needs_fork
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # so is pytest-xdist
 def test_parent_and_children_never_share_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_still(monkeypatch, 2**44)
     before = new_id()
