@@ -13,7 +13,7 @@ from tickets import Tickets, make_tickets
 
 from peewee_conv import Project
 from peewee_conv.database.cache import cache, set_connection_limit
-from peewee_conv.errors import DatabaseBusy, InvalidArgument, LimitReached
+from peewee_conv.errors import InvalidArgument, LimitReached, ProjectInUse
 from peewee_conv.models import Conversation
 
 MakeProject = Callable[..., Project]
@@ -186,7 +186,7 @@ def test_other_settings_of_a_project_in_use_are_refused(make_project: MakeProjec
     project = make_project("aurora", durability="normal", busy_timeout_ms=500)
     project.conversations.create()
 
-    with pytest.raises(DatabaseBusy, match=r"in use with another durability \(.*\): end that use, or dispose\(\) the project first"):
+    with pytest.raises(ProjectInUse, match=r"in use with another durability \(.*\): end that use, or dispose"):
         make_project("aurora", durability="full", busy_timeout_ms=500)
     make_project("aurora", durability="normal")
 
