@@ -10,11 +10,13 @@ It may cross midnight; it belongs to the day on which it began. UTC has no dayli
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 #: Seconds to wait before the first, second and third restart after a crash; there is no fourth.
 CRASH_DELAYS = (10, 30, 90)
+_DAY = 24 * 60  # minutes
 
 
 class Plan(NamedTuple):
@@ -62,6 +64,19 @@ def _window_of_day(plan: Plan, now: datetime, days_back: int) -> tuple[datetime,
         return start, start + timedelta(minutes=plan.duration_minutes)
     except OverflowError:  # the first and the last day that Python has
         return None
+
+
+def week_minutes(plans: Iterable[tuple[str, int, int]]) -> set[int]:
+    """Return the minutes of the week, from Monday 00:00, at which any of the plans is active.
+
+    :param plans: the arguments of :func:`plan_of`.
+    """
+    found: set[int] = set()
+    for plan in (plan_of(*values) for values in plans):
+        for day in (day for day in range(7) if plan.days_of_week >> day & 1):
+            start = day * _DAY + plan.start_minute
+            found.update(minute % (7 * _DAY) for minute in range(start, start + plan.duration_minutes))
+    return found
 
 
 def crash_delay(crash_count: int) -> int | None:

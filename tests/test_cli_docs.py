@@ -35,6 +35,7 @@ def command_names() -> list[str]:
 def commands() -> list[tuple[str, ...]]:
     actions = [("migrate", action) for action in ("status", "up", "down")]
     actions += [("keys", action) for action in ("list", "create")]
+    actions += [("features", action) for action in ("list", "stats", "ready", "blocked", "import", "export")]
     return [(), *((name,) for name in command_names()), *actions]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from peewee_conv.schedule_windows import Plan, crash_delay, next_start, plan_of, window_at
+from peewee_conv.schedule_windows import Plan, crash_delay, next_start, plan_of, week_minutes, window_at
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = 1440
@@ -90,3 +90,16 @@ def test_a_window_over_midnight_belongs_to_the_day_of_its_start() -> None:
 @pytest.mark.parametrize(("count", "delay"), [(0, None), (1, 10), (2, 30), (3, 90), (4, None), (1000, None)])
 def test_there_are_three_restarts_after_longer_and_longer_delays(count: int, delay: int | None) -> None:
     assert crash_delay(count) == delay
+
+
+@given(st.lists(plans, max_size=3))
+@settings(max_examples=20, deadline=None)
+def test_the_picture_of_the_week_has_every_minute_of_a_window(found: list[Plan]) -> None:
+    values = [(f"{plan[0] // 60:02}:{plan[0] % 60:02}", *plan[1:]) for plan in found]
+
+    assert week_minutes(values) == {
+        minute % (7 * DAY)
+        for plan in found
+        for start in starts_of(plan, 0, 6)
+        for minute in range(start, start + plan.duration_minutes)
+    }
