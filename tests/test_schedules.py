@@ -17,12 +17,8 @@ MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(MONDAY + timedelta(hours=10))
-
-
-@pytest.fixture
 def schedules(make_project: Callable[..., Project], clock: Any) -> Schedules:
+    clock.moment = MONDAY + timedelta(hours=10)
     return make_project("aurora", now=clock).schedules
 
 
