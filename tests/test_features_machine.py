@@ -7,12 +7,12 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from peewee_conv import Project
 from peewee_conv.errors import DependencyCycle, FeatureNotFound, FeatureStateConflict, InvalidArgument
 
-IDS = st.integers(1, 9)
+IDS = st.integers(1, 7)
 REFUSALS = (DependencyCycle, FeatureNotFound, FeatureStateConflict, InvalidArgument)
 
 
@@ -64,9 +64,14 @@ class QueueMachine(RuleBasedStateMachine):
             reached |= {needed for current in reached for needed in self.model[current].dependencies}
         return other in reached
 
+    @initialize()
+    def begin(self) -> None:
+        for made in self.queue.create_many([{"name": "x"}] * 5):
+            self.model[made.id] = Model(made.priority)
+
     @rule(priority=st.integers(-3, 12))
     def create(self, priority: int) -> None:
-        if len(self.model) < 8:
+        if len(self.model) < 7:
             self.model[self.queue.create("x", priority=priority).id] = Model(priority)
 
     @rule(id=IDS)
@@ -176,4 +181,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestQueue.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
