@@ -159,6 +159,7 @@ def upgrade(
             _apply(connection, runner.up, script, path)
         if legacy is not None:
             legacy.fill(connection, path)
+            os.chmod(path, 0o600)  # by path: the file is ours now, and its owner's alone
         _finish(connection, path, migrations.head)
     logger.info("%s upgraded from version %d to %d", path, found, migrations.head)
     return [script.name for script in pending]

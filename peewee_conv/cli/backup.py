@@ -19,7 +19,9 @@ def add_commands(commands: Commands) -> None:
         _backup,
         summary="copy the database of a project while it is in use",
         usage="FILE [--overwrite] [options]",
-        details="The copy is one state of the whole file, however busy the project is; nobody is kept from writing.",
+        details=(
+            "The copy is one state of the whole file, however busy the project is. On a local disk nobody waits for it."
+        ),
         examples=("peewee-conv backup aurora-monday.db --project projects/aurora",),
     )
     parser.add_argument("file", metavar="FILE", help="where to put the copy")

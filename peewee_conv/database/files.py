@@ -6,6 +6,7 @@ and of several processes that make it at once one wins without the others notici
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ logger = logging.getLogger("peewee_conv")
 PAGE_SIZE = 8192  # bytes: reads messages of a few kB a quarter faster than 4 kB pages, in a third less space
 JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024  # bytes that a write-ahead log keeps after it was emptied
 CACHED_STATEMENTS = 256
+_DRAFT_SECONDS = 3600
 _OURS = re.compile(r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?")  # a database, its logs, its drafts and copies
 
 
@@ -116,6 +118,7 @@ def _switch_journal(connection: Connection, path: str, settings: Settings, mode:
 def create(path: str, settings: Settings, mode: str, build: Callable[[Connection], None]) -> None:
     """Make the file at *path*, with the tables that *build* makes, unless somebody else makes it first."""
     paths.make_data_folder(os.path.dirname(path))
+    _remove_old_drafts(path)
     draft = f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
@@ -126,6 +129,17 @@ def create(path: str, settings: Settings, mode: str, build: Callable[[Connection
             if os.path.lexists(name):
                 os.unlink(name)
     _sync_folder(os.path.dirname(path))
+
+
+def _remove_old_drafts(path: str) -> None:
+    """Delete what makers of this file left behind that were killed: a living one needs milliseconds, not an hour."""
+    folder, name = os.path.split(path)
+    for found in os.listdir(folder):
+        if found.startswith(f"{name}.new-"):
+            draft = os.path.join(folder, found)
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - os.stat(draft).st_mtime > _DRAFT_SECONDS:
+                    os.unlink(draft)
 
 
 def _build(draft: str, settings: Settings, mode: str, build: Callable[[Connection], None]) -> None:

@@ -1,0 +1,39 @@
+"""Making files: what a killed maker leaves behind, and whose a converted file is."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from peewee_conv import Project
+
+
+@pytest.mark.parametrize(("age", "stays"), [(7200, False), (60, True)])
+def test_draft_of_a_killed_maker_goes_when_it_is_old(project: Project, age: int, stays: bool) -> None:
+    path = project.database_path()
+    path.parent.mkdir(mode=0o700, parents=True)
+    draft = path.with_name(f"{path.name}.new-1-aa")
+    draft.write_bytes(b"half")
+    os.utime(draft, (time.time() - age,) * 2)
+
+    project.conversations.create()
+
+    assert draft.exists() is stays
+
+
+def test_converted_file_is_readable_by_its_owner_alone(tmp_path: Path, make_project: Callable[..., Project]) -> None:
+    old = tmp_path / "old" / "features.db"
+    old.parent.mkdir()
+    connection = sqlite3.connect(old)
+    connection.execute(
+        "CREATE TABLE features (id INTEGER PRIMARY KEY, priority, category, name, description, steps, passes)"
+    )
+    connection.close()
+    old.chmod(0o644)
+
+    make_project("old").features.stats()
+
+    assert old.stat().st_mode & 0o777 == 0o600
