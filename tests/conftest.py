@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tickets import Tickets, make_tickets, write_scripts
 from upgrades import File, MakeScripts
 
@@ -16,6 +17,10 @@ from peewee_conv.clock import to_text
 from peewee_conv.database.cache import cache, set_connection_limit
 from peewee_conv.database.scope import current_scope
 from peewee_conv.migrate import Migrations
+
+# A loaded machine is slow and right all the same: no example fails for the time that it took.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
