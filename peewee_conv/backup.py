@@ -17,7 +17,7 @@ from . import inspection, migrate, paths
 from .database import files
 from .database.faults import translate
 from .database.schema import Schema
-from .drafts import SIDE_FILES, draft_of, empty_file, free_name, path_of, publish, sync, target_path
+from .drafts import draft_of, empty_file, path_of, publish, sync, target_path
 from .errors import (
     DatabaseBusy,
     DatabaseCorrupt,
@@ -75,7 +75,7 @@ def backup(
     :raises DatabaseCorrupt: the database is damaged.
     """
     target = target_path("path", path, overwrite=overwrite)
-    logs = [target + suffix for suffix in SIDE_FILES if os.path.lexists(target + suffix)]
+    logs = [target + suffix for suffix in paths.SIDE_FILES if os.path.lexists(target + suffix)]
     if logs and not overwrite:
         raise FileAlreadyExists(logs[0])  # SQLite would take it for a log of the new file
     with draft_of(target, overwrite=overwrite) as draft:
@@ -204,7 +204,7 @@ def _check_backup(copy: sqlite3.Connection, source: str, schema: Schema) -> None
 
 def _replace(project: Project, target: str, draft: str, timeout: float, *, keep_old: bool) -> str | None:
     """Give *draft* the name of the database and return the name that the old one has now."""
-    kept = free_name(f"{target}.before-restore") if keep_old else None
+    kept = paths.free_name(f"{target}.before-restore") if keep_old else None
     if paths.identity(target) is None:
         _move_logs(target, kept)
         publish(draft, target, overwrite=False)
@@ -254,7 +254,7 @@ def _swap(target: str, draft: str, kept: str | None) -> None:
 
 
 def _move_logs(target: str, kept: str | None) -> None:
-    for suffix in SIDE_FILES:
+    for suffix in paths.SIDE_FILES:
         if os.path.lexists(target + suffix):
             if kept is None or suffix == "-shm":
                 os.unlink(target + suffix)

@@ -11,12 +11,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from . import paths
 from .database.cache import cache
 from .database.faults import translate
 from .errors import FileAlreadyExists, InvalidArgument
-
-#: What SQLite keeps beside a database.
-SIDE_FILES = ("-journal", "-wal", "-shm")
 
 
 def target_path(argument: str, value: object, *, overwrite: bool) -> str:
@@ -80,7 +78,7 @@ def empty_file(path: str) -> Iterator[str]:
         try:
             yield draft
         finally:
-            remove(draft)
+            paths.remove_database(draft)
     except OSError as error:
         raise translate(error, path) from error
 
@@ -124,22 +122,6 @@ def sync(path: str) -> None:
             raise
     finally:
         os.close(handle)
-
-
-def remove(path: str) -> None:
-    """Delete a draft and what SQLite may have left beside it."""
-    for name in (path, *(path + suffix for suffix in SIDE_FILES)):
-        if os.path.lexists(name):
-            os.unlink(name)
-
-
-def free_name(path: str) -> str:
-    """Return *path*, or with the first number behind it that is free."""
-    number, name = 1, path
-    while os.path.lexists(name):
-        number += 1
-        name = f"{path}.{number}"
-    return name
 
 
 def _lstat(path: str) -> os.stat_result | None:

@@ -19,7 +19,6 @@ from .database import files
 from .database.faults import translate
 from .database.handle import Handle
 from .database.schema import Schema
-from .drafts import SIDE_FILES, free_name
 from .errors import DatabaseCorrupt, DatabaseReadOnly, ForeignDatabase, MigrationFailed, SchemaTooNew
 from .filesystem import journal_mode_for
 from .health_checks import Problem
@@ -151,7 +150,7 @@ def _private_paths(project: Project, path: str) -> Iterator[tuple[str, int]]:
     folder = os.path.join(project._root, project._binding.settings.data_dir)
     if os.path.dirname(path) == folder:  # a file of an older application lies in a folder of that
         yield folder, 0o700
-    for name in (path, *(path + suffix for suffix in SIDE_FILES)):
+    for name in (path, *(path + suffix for suffix in paths.SIDE_FILES)):
         if os.path.exists(name):
             yield name, 0o600
 
@@ -187,7 +186,7 @@ def repair(project: Project, schema: Schema = assistant) -> Repair:
             os.chmod(name, stat.S_IMODE(os.stat(name).st_mode) & allowed)
     copy = None
     if kinds - {"permissions"} and not any(problem.kind == "corrupt" for problem in found):
-        copy = backup(project, free_name(f"{path}.before-repair"), schema=schema).path
+        copy = backup(project, paths.free_name(f"{path}.before-repair"), schema=schema).path
         if schema is assistant:
             Handle(project._binding, schema).write(health_checks.mend, "search" in kinds)
     left = check(project, schema)

@@ -63,9 +63,7 @@ def _move(project: Project, source: str, target: str) -> None:
         with drafts.draft_of(target, overwrite=False) as draft:
             _copy(source, draft, settings)
         # Still under the lock: whoever waits for it writes into a file without a name, notices, and reports that.
-        for name in (source, *(source + suffix for suffix in drafts.SIDE_FILES)):
-            if os.path.lexists(name):
-                os.unlink(name)
+        paths.remove_database(source)
         connection.execute("ROLLBACK")
 
 

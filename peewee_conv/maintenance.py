@@ -150,9 +150,6 @@ def _keep_copy(connection: sqlite3.Connection, wanted: str) -> str:
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     with closing(sqlite3.connect(draft)) as copy:
         connection.backup(copy)
-    number, path = 1, wanted
-    while os.path.lexists(path):
-        number += 1
-        path = f"{wanted}.{number}"
+    path = paths.free_name(wanted)
     os.rename(draft, path)
     return path

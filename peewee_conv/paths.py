@@ -15,6 +15,9 @@ from .errors import DatabaseCorrupt, InvalidArgument, InvalidProjectName
 #: Where the AutoForge releases kept their databases, the newest first; the last one is the project directory itself.
 LEGACY_FOLDERS = (".autoforge", ".autocoder", "")
 
+#: What SQLite keeps beside a database.
+SIDE_FILES = ("-journal", "-wal", "-shm")
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Windows refuses these with any extension; a project must be portable between systems.
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
@@ -88,6 +91,22 @@ def make_data_folder(folder: str) -> None:
     except FileExistsError:
         if not os.path.isdir(folder):
             raise
+
+
+def free_name(path: str) -> str:
+    """Return *path*, or with the first number behind it that is free."""
+    number, name = 1, path
+    while os.path.lexists(name):
+        number += 1
+        name = f"{path}.{number}"
+    return name
+
+
+def remove_database(path: str) -> None:
+    """Delete a database file that nobody uses, and what SQLite may have left beside it."""
+    for name in (path, *(path + suffix for suffix in SIDE_FILES)):
+        if os.path.lexists(name):
+            os.unlink(name)
 
 
 def identity(path: str) -> tuple[int, int] | None:

@@ -71,7 +71,6 @@ class Statements:
         # Not "< number + 1 << 32": that is too much for 64 bits in the conversation of the highest number.
         last = f"({number} << 32 | 4294967295)"
         in_conversation = f"id > {number} << 32 AND id <= {last}"
-        self.owned = owned
         self.find = Statement(f"SELECT {CONVERSATION} FROM conversations WHERE {which}")
         self.exists = Statement(f"SELECT 1 FROM conversations WHERE {which}")
         self.key = Statement(f"SELECT number, last_sequence, indexed_sequence FROM conversations WHERE {which}")
@@ -92,7 +91,6 @@ class Statements:
         self.by_external_id = Statement(
             f"SELECT {MESSAGE} FROM messages WHERE conversation = {number} AND external_id = ?3"
         )
-        self.by_sequence = Statement(f"SELECT {MESSAGE} FROM messages WHERE id = {number} << 32 | ?3")
         self.after = Statement(
             f"SELECT {MESSAGE} FROM messages WHERE id > ({number} << 32 | ?3) AND id <= {last} ORDER BY id LIMIT ?4"
         )

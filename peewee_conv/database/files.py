@@ -125,9 +125,7 @@ def create(path: str, settings: Settings, mode: str, build: Callable[[Connection
         _build(draft, settings, mode, build)
         _publish(draft, path)
     finally:
-        for name in (draft, draft + "-wal", draft + "-shm", draft + "-journal"):
-            if os.path.lexists(name):
-                os.unlink(name)
+        paths.remove_database(draft)
     _sync_folder(os.path.dirname(path))
 
 
