@@ -22,10 +22,10 @@ LAYERS = [
     ["database", "schemas", "settings"],
     ["models", "feature_models", "records", "account_records", "feature_records"],
     ["services", "transfer"],
-    ["project", "health", "backup", ""],
+    ["project", "health", "backup", "retention", "upgrades", "prometheus", ""],
     ["aio"],
     ["compat", "adopt"],
-    ["cli", "flask_ext", "viewer", "demo", "__main__"],
+    ["cli", "flask_ext", "flask_commands", "viewer", "demo", "__main__"],
 ]
 HEAVY = {"pathlib", "dataclasses", "asyncio", "inspect", "concurrent.futures", "playhouse", "flask", "logging.config"}
 

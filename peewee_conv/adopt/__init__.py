@@ -1,0 +1,1 @@
+"""Copy the databases of other applications into a project."""
