@@ -116,6 +116,11 @@ class Project:
         """The name of the directory."""
         return os.path.basename(self._root)
 
+    @property
+    def settings(self) -> Settings:
+        """How the project's files are kept."""
+        return self._binding.settings
+
     def database_path(self, schema: Schema = assistant) -> Path:
         """Return the path of a schema's file, which need not exist yet."""
         from pathlib import Path
