@@ -30,8 +30,10 @@ class PeeweeConvError(Exception):
 class ProjectNotBound(PeeweeConvError, RuntimeError):
     """A model was used where no project is bound: outside a scope, or in another thread or task than its own."""
 
-    def __init__(self, detail: str = "no project is bound here") -> None:
-        super().__init__(f"{detail}: enter one first with 'with project:'")
+    def __init__(
+        self, detail: str = "no project is bound here", advice: str = "enter one first with 'with project:'"
+    ) -> None:
+        super().__init__(f"{detail}: {advice}")
 
 
 class ProjectDisposed(PeeweeConvError):
@@ -63,6 +65,14 @@ class ProjectNotFound(PeeweeConvError, LookupError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"project {name!r} does not exist: create it with Projects.create()")
+
+
+class NoCurrentProject(ProjectNotFound):
+    """A web request belongs to no project, and its code asked for the current one."""
+
+    def __init__(self) -> None:
+        PeeweeConvError.__init__(self, "this request belongs to no project: what project_of() returned is None")
+        self.name = ""
 
 
 # --- arguments ----------------------------------------------------------------------------------------------------

@@ -153,6 +153,7 @@ SAMPLES: dict[str, PeeweeConvError] = {
         errors.DatabaseGone("projects/aurora/.peewee_conv/assistant.db", "was replaced while it was being opened"),
         errors.InvalidProjectName("../aurora", "it has a character that is not allowed, or a bad length"),
         errors.ProjectNotFound("aurora"),
+        errors.NoCurrentProject(),
         errors.InvalidArgument("limit", 0, "a whole number from 1 to 1000"),
         errors.InvalidRole("robot", ("system", "user", "assistant", "tool", "developer")),
         errors.InvalidContent("it is NoneType, not text", "a str"),
