@@ -144,6 +144,13 @@ def items(argument: str, value: object, allowed: str) -> list[Any]:
     return list(value)
 
 
+def one_of(argument: str, value: object, allowed: tuple[str, ...]) -> str:
+    """Return the text *value* if it is one of *allowed*."""
+    if not isinstance(value, str) or value not in allowed:
+        raise InvalidArgument(argument, value, "one of " + ", ".join(map(repr, allowed)))
+    return value
+
+
 def any_of(argument: str, value: str | Collection[str], allowed: tuple[str, ...]) -> frozenset[str]:
     """Return the set of texts that *value* names: one or several of *allowed*."""
     try:

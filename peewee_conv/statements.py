@@ -66,12 +66,14 @@ class Statements:
     """
 
     def __init__(self, *, owned: bool) -> None:
-        which = "id = ?1 AND user_id = ?2" if owned else "id = ?1 AND ?2 = ''"
+        of_owner = "user_id = ?2" if owned else "?2 = ''"
+        which = f"id = ?1 AND {of_owner}"
         number = f"(SELECT number FROM conversations WHERE {which})"
         # Not "< number + 1 << 32": that is too much for 64 bits in the conversation of the highest number.
         last = f"({number} << 32 | 4294967295)"
         in_conversation = f"id > {number} << 32 AND id <= {last}"
         self.find = Statement(f"SELECT {CONVERSATION} FROM conversations WHERE {which}")
+        self.find_by_number = Statement(f"SELECT {CONVERSATION} FROM conversations WHERE number = ?1 AND {of_owner}")
         self.exists = Statement(f"SELECT 1 FROM conversations WHERE {which}")
         self.key = Statement(f"SELECT number, last_sequence, indexed_sequence FROM conversations WHERE {which}")
         self.delete = Statement(f"DELETE FROM conversations WHERE {which}")
@@ -118,15 +120,16 @@ OF_ONE_OWNER: Final = Statements(owned=True)
 
 
 @functools.lru_cache(maxsize=64)
-def listing(filters: tuple[str, ...]) -> str:
-    """Return the SQL of a list of conversations, newest activity first, with one parameter for each filter column.
+def listing(filters: tuple[str, ...], order: str = "updated_at") -> str:
+    """Return the SQL of a list of conversations, the newest first, with one parameter for each filter column.
 
     :param filters: names of columns, from the service's own code.
+    :param order: the column that says what is new, from the service's own code too.
     """
     where = "".join(f"{column} = ? AND " for column in filters)
     return (
-        f"SELECT {CONVERSATION} FROM conversations WHERE {where}(updated_at, number) < (?, ?)"
-        " ORDER BY updated_at DESC, number DESC LIMIT ?"
+        f"SELECT {CONVERSATION} FROM conversations WHERE {where}({order}, number) < (?, ?)"
+        f" ORDER BY {order} DESC, number DESC LIMIT ?"
     )
 
 

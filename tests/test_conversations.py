@@ -203,6 +203,41 @@ def test_list_has_the_newest_activity_first(make_project: Callable[..., Project]
     assert [talk.id for talk in service.list()] == ["a", "c", "b"]
 
 
+def test_list_by_creation_ignores_activity(make_project: Callable[..., Project], clock: Any) -> None:
+    project = make_project(now=clock)
+    first, second, third = (project.conversations.create(title=str(clock.advance(seconds=1))) for _ in range(3))
+    clock.advance(seconds=1)
+    project.conversations.add_message(first.id, "user", "the newest activity")
+
+    page = project.conversations.list(order="created", limit=2)
+    rest = project.conversations.list(order="created", limit=2, after=page.next)
+
+    assert [found.id for found in [*page, *rest]] == [third.id, second.id, first.id]
+
+
+def test_list_refuses_an_unknown_order(project: Project) -> None:
+    with pytest.raises(InvalidArgument, match="'activity', 'created'"):
+        project.conversations.list(order="title")  # type: ignore[arg-type]
+
+
+def test_a_conversation_is_found_by_its_number(project: Project) -> None:
+    talk = project.conversations.create(number=77)
+
+    assert project.conversations.find_by_number(77) == talk
+    assert project.conversations.find_by_number(78) is None
+
+
+def test_a_number_of_another_user_finds_nothing(project: Project) -> None:
+    ada, bob = (
+        project.accounts.sign_in({"google_id": name, "email": name, "name": name}, project.accounts.create_key()).user
+        for name in ("ada", "bob")
+    )
+    talk = project.conversations.create(user_id=ada.id)
+
+    assert project.conversations.for_user(ada.id).find_by_number(talk.number) == talk
+    assert project.conversations.for_user(bob.id).find_by_number(talk.number) is None
+
+
 def test_ties_are_listed_by_number(make_project: Callable[..., Project], clock: Any) -> None:
     service = make_project(now=clock).conversations
     for id in "abcde":

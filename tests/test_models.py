@@ -37,6 +37,7 @@ SQL_TEXTS = {
     },
     "listing": statements.listing(()),
     "listing.filtered": statements.listing(("user_id", "assistant_id", "project_name")),
+    "listing.created": statements.listing(("assistant_id",), "created_at"),
     "search": statements.search("message_search", ()),
     "search.filtered": statements.search("message_search", ("role = ?", "conversations.id = ?")),
 }

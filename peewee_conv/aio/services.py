@@ -75,6 +75,7 @@ class AsyncConversations(Service[Conversations]):
     create = _writes(Conversations.create)
     get = _reads(Conversations.get)
     find = _reads(Conversations.find)
+    find_by_number = _reads(Conversations.find_by_number)
     list = _reads(Conversations.list)
     update = _writes(Conversations.update)
     delete = _writes(Conversations.delete)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from .. import arguments, keyset, message_queries, statements, window
 from ..arguments import UNSET, Unset
@@ -15,7 +15,10 @@ from ..ids import check_id, new_id
 from ..message_queries import NewMessage
 from ..records import Conversation, Message, Page, SearchHit
 
+Order = Literal["activity", "created"]
+
 _MARKS = ("[", "]")
+_ORDERS = {"activity": ("updated_at", 10), "created": ("created_at", 9)}  # the column, and its place in a record
 
 
 class Conversations:
@@ -107,25 +110,34 @@ class Conversations:
         row = self._handle.read(message_queries.one, self._sql.find, self._key(conversation_id))
         return None if row is None else Conversation.of(row)
 
+    def find_by_number(self, number: int) -> Conversation | None:
+        """Return the conversation of that integer key, or ``None``."""
+        arguments.whole("number", number, -(2**63), 2**63 - 1)
+        row = self._handle.read(message_queries.one, self._sql.find_by_number, (number, self._owner))
+        return None if row is None else Conversation.of(row)
+
     def list(
         self,
         *,
         user_id: str | None = None,
         assistant_id: str | None = None,
         project_name: str | None = None,
+        order: Order = "activity",
         limit: int = 50,
         after: str | None = None,
     ) -> Page[Conversation]:
-        """Return a page of conversations, the newest activity first.
+        """Return a page of conversations, the newest first.
 
+        :param order: which is new: that of the latest ``"activity"``, or the one ``"created"`` last.
         :param limit: rows of the page, 1 to 1000.
         :param after: the ``next`` of the page before.
         """
         arguments.whole("limit", limit, 1, 1000)
+        column, place = _ORDERS[arguments.one_of("order", order, tuple(_ORDERS))]
         filters = self._filters(user_id=user_id, assistant_id=assistant_id, project_name=project_name)
         params = (*filters.values(), *keyset.parse(after), limit + 1)
-        rows = self._handle.read(message_queries.rows, statements.listing(tuple(filters)), params)
-        return keyset.page(Conversation.all_of(rows), limit, lambda last: (last[10], last[0]))
+        rows = self._handle.read(message_queries.rows, statements.listing(tuple(filters), column), params)
+        return keyset.page(Conversation.all_of(rows), limit, lambda last: (last[place], last[0]))
 
     def update(
         self,
