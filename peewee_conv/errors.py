@@ -24,6 +24,14 @@ class PeeweeConvError(Exception):
         return _rebuild, (type(self), self.args), self.__dict__
 
 
+class MissingExtra(PeeweeConvError, ImportError):
+    """A part of the package was used whose own dependency is not installed; :attr:`extra` names what to install."""
+
+    def __init__(self, what: str, dependency: str, extra: str) -> None:
+        self.what, self.dependency, self.extra = what, dependency, extra
+        super().__init__(f"{what} needs {dependency}: pip install 'peewee-conv[{extra}]'")
+
+
 # --- projects and scopes ------------------------------------------------------------------------------------------
 
 

@@ -148,6 +148,7 @@ CAUSE = "another writer of this process held the file for 30 s"
 SAMPLES: dict[str, PeeweeConvError] = {
     type(error).__name__: error
     for error in (
+        errors.MissingExtra("the viewer", "Flask", "web"),
         errors.ProjectNotBound(),
         errors.ProjectDisposed("projects/aurora"),
         errors.DatabaseGone("projects/aurora/.peewee_conv/assistant.db", "was replaced while it was being opened"),
