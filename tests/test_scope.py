@@ -146,6 +146,18 @@ def test_a_scope_object_restores_what_was_bound_when_it_was_entered(pair: tuple[
         assert titles() == ["of borealis"]
 
 
+def test_a_scope_object_takes_inner_scopes_that_were_left_open_along(pair: tuple[Project, Project]) -> None:
+    aurora, borealis = pair
+
+    with borealis:
+        with aurora.scope():
+            borealis.scope().__enter__()
+            aurora.atomic().__enter__()
+        assert titles() == ["of borealis"]
+
+    assert current_scope() is None
+
+
 def test_a_scope_object_belongs_to_the_thread_that_enters_it(pair: tuple[Project, Project]) -> None:
     scope = pair[0].scope()
 

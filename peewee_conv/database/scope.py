@@ -47,8 +47,12 @@ class Scope:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if _current.get() is self:
-            _current.set(self.parent)
+        """Leave the scope, and the inner ones that somebody left open; in another context, close it alone."""
+        scope = current_scope()
+        while scope is not None and scope is not self:
+            scope = scope.parent
+        if scope is not None:
+            _unwind(scope)
         self.close()
 
     def close(self) -> None:
@@ -134,13 +138,19 @@ def bound_scope() -> Scope | None:
 
 def leave(binding: Binding) -> None:
     """Leave the innermost open scope of that project: the exit of ``with project:``."""
-    inner = scope = current_scope()
+    scope = current_scope()
     while scope is not None and (scope.binding is not binding or scope.is_closed):
         scope = scope.parent  # a suspended generator may have left an inner scope of its own here
     if scope is None:
         raise ProjectNotBound("this scope was left in another context than it was entered")
+    _unwind(scope)
+    scope.close()
+
+
+def _unwind(scope: Scope) -> None:
+    """Close what is inside *scope* and make its parent the current one."""
+    inner = current_scope()
     while inner is not scope and inner is not None:
         inner.close()
         inner = inner.parent
     _current.set(scope.parent)
-    scope.close()
