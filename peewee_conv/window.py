@@ -10,10 +10,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from . import arguments
 from .errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from .records import Message
 
 #: What can be kept in a window whatever its age.
 PINS: Final = ("system", "developer", "instructions")
@@ -24,6 +27,11 @@ Row = TypeVar("Row")
 def estimate_tokens(text: str) -> int:
     """Estimate the tokens of a text that nobody counted: one for each four characters, rounded up."""
     return (len(text) + 3) // 4
+
+
+def tokens_of(message: Message) -> int:
+    """Return the tokens of a message by the rule of :func:`counter`: the stored count, or an estimate."""
+    return estimate_tokens(message.content) if message.token_count is None else message.token_count
 
 
 def counter(count_tokens: Callable[[str], int] | None) -> Callable[[Any], int]:

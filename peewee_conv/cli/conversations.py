@@ -9,7 +9,7 @@ from datetime import datetime
 from peewee_conv.arguments import ROLES
 from peewee_conv.project import Project
 from peewee_conv.records import Conversation, Message, SearchHit
-from peewee_conv.window import estimate_tokens
+from peewee_conv.window import tokens_of
 
 from . import projects
 from .console import Column, Console
@@ -288,7 +288,7 @@ def _context(args: argparse.Namespace, console: Console) -> int:
         console.json(
             {
                 "conversation_id": talk.id,
-                "token_count": _count_tokens(window),
+                "token_count": sum(map(tokens_of, window)),
                 "messages": [message.to_dict() for message in window],
             }
         )
@@ -302,11 +302,4 @@ def _context(args: argparse.Namespace, console: Console) -> int:
 def describe_window(window: Collection[Message], talk: Conversation) -> str:
     """Return how much of a conversation its window has."""
     taken = sum(1 for message in window if message.sequence)
-    return f"{taken:,} of {plural(talk.message_count, 'message')}, about {plural(_count_tokens(window), 'token')}"
-
-
-def _count_tokens(window: Iterable[Message]) -> int:
-    """Return the tokens of a window, by the rule that made it."""
-    return sum(
-        estimate_tokens(message.content) if message.token_count is None else message.token_count for message in window
-    )
+    return f"{taken:,} of {plural(talk.message_count, 'message')}, about {plural(sum(map(tokens_of, window)), 'token')}"
