@@ -216,8 +216,8 @@ def health(project: Project, schema: Schema = assistant) -> Health:
     return Health(
         path,
         True,
-        os.stat(path).st_size,
-        _size(path + "-wal"),
+        paths.size(path),
+        paths.size(path + "-wal"),
         mode,
         wanted,
         reason,
@@ -245,10 +245,3 @@ def _warnings(mode: str, wanted: str, version: int, head: int) -> Iterator[str]:
         yield f"the file is in journal mode {mode}, and the next ordinary open changes it to {wanted}"
     if version > head:
         yield f"the file has schema version {version}, and this release knows {head} at most"
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0

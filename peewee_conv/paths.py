@@ -121,3 +121,11 @@ def identity(path: str) -> tuple[int, int] | None:
     if not stat.S_ISREG(found.st_mode):
         raise DatabaseCorrupt(path, "this is not a regular file")
     return found.st_dev, found.st_ino
+
+
+def size(path: str) -> int:
+    """Return how many bytes the file at *path* has; 0 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .. import paths
+from .. import metrics, paths
 from ..errors import InvalidArgument, LimitReached, ProjectDisposed, ProjectInUse
 from ..settings import Settings
 from . import fork
@@ -131,6 +131,10 @@ class Cache:
         with self._lock:
             return [database for (path, _), database in self._databases.items() if root in (None, path)]
 
+    def look(self) -> tuple[int, list[metrics.Open]]:
+        """Return the bound on connections, and what is open."""
+        return self.limit, [each.look() for each in self.open_databases() if each.connection_count]
+
     @property
     def connection_count(self) -> int:
         """How many connections are open in this process."""
@@ -208,6 +212,7 @@ class Cache:
                     self._connections += 1
                     return
             if self._evict_one():
+                metrics.evicted()
                 continue
             with self._lock:
                 self._waiting += 1
@@ -275,6 +280,7 @@ class Cache:
         self._lock = threading.Condition()  # another thread may have held the old one when it vanished
         self._forking = threading.Lock()
         self._connections = self._waiting = 0
+        metrics.begin_anew()
 
 
 def _default_limit() -> int:
@@ -292,6 +298,7 @@ def _default_limit() -> int:
 
 
 cache = Cache(_default_limit())
+metrics.watch(cache.look)
 
 
 def set_connection_limit(limit: int) -> None:

@@ -15,9 +15,13 @@ from ..errors import (
     DatabaseIOError,
     DatabaseReadOnly,
     InvalidArgument,
+    LimitReached,
     PeeweeConvError,
     ProjectDisposed,
 )
+
+#: What is counted when a caller gets it: the file failed, not the caller's arguments.
+COUNTED = (DatabaseFailure, ProjectDisposed, LimitReached)
 
 _DBMOVED = sqlite3.SQLITE_READONLY | 4 << 8
 _BUSY_SNAPSHOT = sqlite3.SQLITE_BUSY | 2 << 8

@@ -14,7 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from .. import filesystem, paths
+from .. import filesystem, metrics, paths
 from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError
 from ..settings import Settings
 from . import fork
@@ -30,14 +30,16 @@ _OURS = re.compile(r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?")  # a database, its logs
 
 
 class Connection(sqlite3.Connection):
-    """A connection that knows which file it was opened on: (device, inode)."""
+    """A connection that knows which file it was opened on, (device, inode), and counts what is done with it."""
 
     identity: tuple[int, int]
+    counts: metrics.Counts
 
     def close(self) -> None:
         """Close the file; a child process does not inherit it any more."""
         super().close()
         fork.opened.discard(self)
+        metrics.closed(self.counts)
 
 
 def connect(path: str, settings: Settings) -> Connection:
@@ -56,7 +58,7 @@ def connect(path: str, settings: Settings) -> Connection:
         cached_statements=CACHED_STATEMENTS,
         factory=Connection,
     )
-    connection.identity = before
+    connection.identity, connection.counts = before, metrics.Counts()
     fork.opened.add(connection)
     if paths.identity(path) != before:
         connection.close()

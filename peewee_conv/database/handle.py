@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, TypeVarTuple
 
 from .cache import Binding
+from .faults import COUNTED
 from .lease import Lease
 from .schema import Schema
 from .scope import current_scope
@@ -42,14 +43,22 @@ class Handle:
         if lease is not None:
             try:
                 lease.check()
+                lease.conn.counts.reads += 1
                 return work(lease.conn, *args)
             except _FAULTS as error:
                 raise lease.database.fault(error) from error
+            except COUNTED as error:
+                lease.database.count_failure(error)
+                raise
         database, connection = self.binding.checkout(self.schema)
+        connection.counts.reads += 1
         try:
             return work(connection, *args)
         except _FAULTS as error:
             raise database.fault(error) from error
+        except COUNTED as error:
+            database.count_failure(error)
+            raise
         finally:
             database.checkin(connection)
 
@@ -100,11 +109,17 @@ class Handle:
                 return lease.database.writer.run(lease.conn, work, args, is_statement)
             except _FAULTS as error:
                 raise lease.database.fault(error) from error
+            except COUNTED as error:
+                lease.database.count_failure(error)
+                raise
         database, connection = self.binding.checkout(self.schema)
         try:
             return database.writer.run(connection, work, args, is_statement)
         except _FAULTS as error:
             raise database.fault(error) from error
+        except COUNTED as error:
+            database.count_failure(error)
+            raise
         finally:
             database.checkin(connection)
 
@@ -124,16 +139,18 @@ def _in_savepoint(
 ) -> Any:
     """Run *work* inside an open transaction, so that its failure takes back its own changes alone."""
     if is_statement:
-        return work(connection, *args)
-    connection.execute("SAVEPOINT work")
-    try:
         result = work(connection, *args)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO work")
-            connection.execute("RELEASE work")
-        raise
-    connection.execute("RELEASE work")
+    else:
+        connection.execute("SAVEPOINT work")
+        try:
+            result = work(connection, *args)
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK TO work")
+                connection.execute("RELEASE work")
+            raise
+        connection.execute("RELEASE work")
+    connection.counts.joined += 1  # type: ignore[attr-defined]
     return result
 
 

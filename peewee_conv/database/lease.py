@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError, ProjectDisposed
 from . import fork
+from .faults import COUNTED
 
 if TYPE_CHECKING:
     from .files import Connection
@@ -103,7 +104,7 @@ class Lease:
         """Wait for the turn to write, take the lock of the file, and note *transaction* as the outermost."""
         self.check()
         try:
-            self.database.writer.acquire(self)
+            self.database.writer.acquire(self, self.conn.counts)
             self.conn.execute("BEGIN IMMEDIATE")
             self.task = current_task()
             self.transactions.append(transaction)
@@ -111,6 +112,8 @@ class Lease:
             self._end()  # an interrupt may come when the lock is taken already
             if isinstance(error, sqlite3.Error):
                 raise self.database.fault(error) from error
+            if isinstance(error, COUNTED):
+                self.database.count_failure(error)
             raise
 
     def commit(self) -> None:
@@ -121,8 +124,12 @@ class Lease:
                 raise DatabaseIOError(self.database.path, "SQLite gave up this transaction, nothing was written")
             self.conn.execute("COMMIT")
             self.database.check_identity(self.conn)
+            self.conn.counts.transactions += 1
         except sqlite3.Error as error:
             raise self.database.fault(error) from error
+        except COUNTED as error:
+            self.database.count_failure(error)
+            raise
         finally:
             self._end()
 

@@ -14,12 +14,18 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from peewee import SqliteDatabase
+from peewee import PeeweeException, SqliteDatabase
 
-from .. import migrate, paths
-from ..errors import DatabaseBusy, DatabaseGone, DatabaseReadOnly, PeeweeConvError, ProjectNotBound
+from .. import metrics, migrate, paths
+from ..errors import (
+    DatabaseBusy,
+    DatabaseGone,
+    DatabaseReadOnly,
+    PeeweeConvError,
+    ProjectNotBound,
+)
 from . import files
-from .faults import translate
+from .faults import COUNTED, translate
 from .files import Connection
 from .lease import Lease
 from .transactions import Transaction
@@ -139,7 +145,11 @@ class ProjectDatabase(SqliteDatabase):
             self._cache.discard(self, "evicted")
 
     def _connect_more(self) -> Connection:
-        connection = self._cache.open_connection(self._open, self.settings.busy_timeout_ms / 1000)
+        try:
+            connection = self._cache.open_connection(self._open, self.settings.busy_timeout_ms / 1000)
+        except COUNTED as error:
+            self.count_failure(error)
+            raise
         if not self._is_at_path(connection):
             self.close_connection(connection)
             self._cache.discard(self, "gone")
@@ -164,6 +174,16 @@ class ProjectDatabase(SqliteDatabase):
     def idle_count(self) -> int:
         """How many open connections nobody uses."""
         return len(self._idle)
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open, used or not."""
+        return self._out + len(self._idle)
+
+    def look(self) -> metrics.Open:
+        """Return how large it is at this moment."""
+        sizes = (paths.size(self.path), paths.size(self.path + "-wal"))
+        return metrics.Open(self.schema.name, self.connection_count, *sizes)
 
     def take_idle(self, *, all_: bool) -> list[Connection]:
         """Remove and return idle connections: all of them, or the one that was used longest ago."""
@@ -227,6 +247,7 @@ class ProjectDatabase(SqliteDatabase):
                 self._upgrade(connection)
             files.configure(connection, self.path, self.settings, mode)
             self._add_conn_hooks(connection)  # type: ignore[attr-defined]
+            metrics.opened(self.schema.name, connection.counts)
         except BaseException:
             connection.close()
             raise
@@ -275,7 +296,12 @@ class ProjectDatabase(SqliteDatabase):
         failure = translate(error, self.path)
         if isinstance(failure, DatabaseGone):
             self._cache.discard(self, "gone")
+        self.count_failure(failure)
         return failure
+
+    def count_failure(self, error: PeeweeConvError | PeeweeException) -> None:
+        """Count an error that the caller gets."""
+        metrics.failed(self.schema.name, error)
 
     # --- what Peewee sees: the connection of the current scope ---
 
@@ -317,16 +343,24 @@ class ProjectDatabase(SqliteDatabase):
 
     def execute_sql(self, sql: str, params: Any = None) -> sqlite3.Cursor:
         """Run one statement of plain Peewee; one that writes waits for its turn like everybody else."""
-        cursor: sqlite3.Cursor
         lease = self._state
-        if lease.transactions or _only_reads(sql):
-            cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
-            return cursor
+        lease.conn.counts.models += 1
+        try:
+            if lease.transactions or only_reads(sql):
+                cursor: sqlite3.Cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+                return cursor
+            return self._write_in_turn(lease, sql, params)
+        except (PeeweeException, *COUNTED) as error:
+            self.count_failure(error)
+            raise
+
+    def _write_in_turn(self, lease: Lease, sql: str, params: Any) -> sqlite3.Cursor:
         turn = object()
         try:
-            self.writer.acquire(turn)
-            cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+            self.writer.acquire(turn, lease.conn.counts)
+            cursor: sqlite3.Cursor = super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
             self.check_identity(lease.conn)
+            lease.conn.counts.model_commits += 1
             return cursor
         finally:
             self.writer.release(turn)
@@ -348,7 +382,7 @@ class ProjectDatabase(SqliteDatabase):
     commit = rollback = manual_commit = begin
 
 
-def _only_reads(sql: str) -> bool:
+def only_reads(sql: str) -> bool:
     """Say whether a statement surely writes nothing: reading waits for no writer."""
     verb = sql.lstrip()[:6].upper()
     return verb in _READS or (verb.startswith("WITH") and not _WRITES.search(sql))

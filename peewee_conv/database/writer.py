@@ -11,11 +11,14 @@ from __future__ import annotations
 import copy
 import sqlite3
 import threading
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from ..errors import DatabaseBusy, PeeweeConvError
+from ..metrics import BOUNDS, Counts
 from .faults import translate
 
 Work = Callable[..., Any]
@@ -25,12 +28,30 @@ _BATCH = 256  # callers that share one commit at most; bounds how long the first
 class Request:
     """One caller that waits: for its work to be done by another thread, or for its own turn."""
 
-    __slots__ = ("args", "done", "error", "gate", "holder", "is_statement", "leads", "result", "thread", "work")
+    __slots__ = (
+        "args",
+        "begun",
+        "done",
+        "error",
+        "gate",
+        "holder",
+        "is_statement",
+        "leads",
+        "result",
+        "thread",
+        "work",
+    )
 
     def __init__(
-        self, work: Work | None, args: tuple[Any, ...] = (), is_statement: bool = False, holder: object = None
+        self,
+        work: Work | None,
+        args: tuple[Any, ...] = (),
+        is_statement: bool = False,
+        *,
+        begun: float,
+        holder: object = None,
     ) -> None:
-        self.work, self.args, self.is_statement = work, args, is_statement
+        self.work, self.args, self.is_statement, self.begun = work, args, is_statement, begun
         self.holder, self.thread = holder, threading.get_ident()
         self.leads = self.done = False
         self.result: Any = None
@@ -89,17 +110,24 @@ class Writer:
         """
         request: Request | None = None
         leads = False
+        started = perf_counter()
         try:  # from the very first step on: an interrupt must not leave the turn with nobody
             with self._mutex:
                 if self._busy:
-                    request = Request(work, args, is_statement)
+                    request = Request(work, args, is_statement, begun=started)
                     self._queue.append(request)
                 else:
                     self._busy = leads = True
-            if request is not None and self._wait(request, self._timeout if timeout is None else timeout):
+            counts: Counts = connection.counts  # type: ignore[attr-defined]
+            if request is not None and self._wait(request, self._timeout if timeout is None else timeout, counts):
                 return request.outcome()
             if request is None or not self._queue or self._batch == 1:
-                return self._commit_alone(connection, work, args, is_statement)
+                result = self._commit_alone(connection, work, args, is_statement)
+                # Not a call: this is the path of every write.
+                took = perf_counter() - started
+                counts.seconds += took
+                counts.latencies[bisect_left(BOUNDS, took)] += 1
+                return result
             return self._commit_batch(connection, request)
         except BaseException:
             if request is not None:
@@ -139,6 +167,7 @@ class Writer:
                 request = self._take_along(batch)
             connection.execute("COMMIT")
             self._check(connection)
+            _count_batch(connection.counts, batch)  # type: ignore[attr-defined]
         except (sqlite3.Error, PeeweeConvError) as error:
             self._undo(connection)
             for request in batch:
@@ -201,19 +230,22 @@ class Writer:
 
     # --- a turn of one's own: transactions, and statements of plain Peewee ---
 
-    def acquire(self, holder: object) -> None:
-        """Wait for the turn to write and keep it for *holder* until :meth:`release`, to be called in any case."""
+    def acquire(self, holder: object, counts: Counts | None = None) -> None:
+        """Wait for the turn to write and keep it for *holder* until :meth:`release`, to be called in any case.
+
+        :param counts: where a wait is counted.
+        """
         request: Request | None = None
         try:
             with self._mutex:
                 if self._busy:
-                    request = Request(None, holder=holder)
+                    request = Request(None, begun=perf_counter(), holder=holder)
                     self._queue.append(request)
                 else:
                     self._busy = True
                     self._holder, self._holder_thread = holder, threading.get_ident()
             if request is not None:
-                self._wait(request, self._timeout)
+                self._wait(request, self._timeout, counts)
         except BaseException:
             if request is not None:
                 self._withdraw(request)
@@ -227,8 +259,16 @@ class Writer:
 
     # --- the queue ---
 
-    def _wait(self, request: Request, timeout: float) -> bool:
+    def _wait(self, request: Request, timeout: float, counts: Counts | None) -> bool:
         """Block until *request* is done by another (true) or it is this thread's turn (false)."""
+        try:
+            return self._wait_at_gate(request, timeout)
+        finally:
+            if counts is not None:
+                counts.waits += 1
+                counts.wait_seconds += perf_counter() - request.begun
+
+    def _wait_at_gate(self, request: Request, timeout: float) -> bool:
         if self._holder_thread == threading.get_ident() and self._withdraw(request):
             raise DatabaseBusy(self._path, "this thread holds a transaction on it in another scope or task")
         if request.gate.acquire(timeout=timeout):
@@ -257,6 +297,18 @@ class Writer:
             if request.work is None:
                 self._holder, self._holder_thread = request.holder, request.thread
         request.gate.release()
+
+
+def _count_batch(counts: Counts, batch: list[Request]) -> None:
+    """Count the writes of one commit, for all their callers: they still wait, and none of them counts itself."""
+    now = perf_counter()
+    written = [request for request in batch if request.error is None]
+    if len(written) > 1:
+        counts.groups += 1
+        counts.grouped += len(written)
+    for request in written:
+        counts.seconds += now - request.begun
+        counts.latencies[bisect_left(BOUNDS, now - request.begun)] += 1
 
 
 def translate_again(error: sqlite3.Error | PeeweeConvError, path: str) -> BaseException:
