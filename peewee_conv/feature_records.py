@@ -110,6 +110,11 @@ class FeatureStats(Record):
         return round(100 * self.passing / self.total, 1) if self.total else 0.0
 
 
+def is_active_on_day(days_of_week: int, weekday: int) -> bool:
+    """Say whether the bit of that day is set; 0 is Monday, and there is no day 7."""
+    return 0 <= weekday <= 6 and bool(days_of_week >> weekday & 1)
+
+
 class Schedule(Record):
     """When a project's agents run.
 
@@ -146,7 +151,7 @@ class Schedule(Record):
 
     def is_active_on_day(self, weekday: int) -> bool:
         """Say whether it starts on that day of the week; 0 is Monday, and there is no day 7."""
-        return 0 <= weekday <= 6 and bool(self.days_of_week >> weekday & 1)
+        return is_active_on_day(self.days_of_week, weekday)
 
 
 class ScheduleOverride(Record):

@@ -7,6 +7,8 @@ project (services still work there: they borrow a connection for each call).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,22 @@ class Scope:
         if scope is not None:
             _unwind(scope)
         self.close()
+
+    def open_aside(self) -> Scope:
+        """Open this scope without making it the current one: for who keeps it between calls."""
+        self.thread = this_thread.token
+        self.is_closed = False
+        return self
+
+    @contextmanager
+    def entered(self) -> Iterator[Scope]:
+        """Make a scope that was opened aside the current one for a block."""
+        before = _current.get()
+        _current.set(self)
+        try:
+            yield self
+        finally:
+            _current.set(before)
 
     def close(self) -> None:
         """Return the connections. What is still in a transaction is rolled back."""
