@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import health_checks, inspection, migrate, paths, search_index
-from .database import files
+from .database import files, sizes
 from .database.faults import translate
 from .database.handle import Handle
 from .database.schema import Schema
@@ -50,6 +50,7 @@ class Health(NamedTuple):
     :ivar pending: the scripts that the next ordinary open applies.
     :ivar counts: rows by table.
     :ivar warnings: what an operator should know.
+    :ivar size_warning: the one of them that says that the file is larger than ``warn_size_bytes``, or ``None``.
     """
 
     path: str
@@ -65,6 +66,7 @@ class Health(NamedTuple):
     sqlite_version: str
     counts: dict[str, int]
     warnings: list[str]
+    size_warning: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values by name, ready for JSON."""
@@ -213,10 +215,12 @@ def health(project: Project, schema: Schema = assistant) -> Health:
             name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
             for name in inspection.tables(connection)
         }
+    size = paths.size(path)
+    size_warning = sizes.describe(size, project._binding.settings.warn_size_bytes)
     return Health(
         path,
         True,
-        paths.size(path),
+        size,
         paths.size(path + "-wal"),
         mode,
         wanted,
@@ -226,7 +230,8 @@ def health(project: Project, schema: Schema = assistant) -> Health:
         names[version:],
         sqlite3.sqlite_version,
         counts,
-        list(_warnings(mode, wanted, version, len(names))),
+        [*_warnings(mode, wanted, version, len(names)), *filter(None, [size_warning])],
+        size_warning,
     )
 
 

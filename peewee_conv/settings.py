@@ -27,6 +27,7 @@ class Settings(NamedTuple):
     :param data_dir: the folder below the project that holds new files.
     :param group_commit: concurrent writers of this process share commits.
     :param keep_copies: keep a copy of the file before an upgrade that rewrites tables.
+    :param warn_size_bytes: a file that grows past so many bytes is warned of, once; ``None`` for never.
     :param max_content_bytes: the largest message, in bytes of UTF-8.
     :param count_tokens: counts the tokens of a text that is stored without a count; ``None`` stores no count.
     :param now: returns the current time in the form that is stored; tests replace it.
@@ -38,6 +39,7 @@ class Settings(NamedTuple):
     data_dir: str = ".peewee_conv"
     group_commit: bool = True
     keep_copies: bool = True
+    warn_size_bytes: int | None = 1_000_000_000
     max_content_bytes: int = 16 * 1024 * 1024
     count_tokens: Callable[[str], int] | None = None
     now: Callable[[], str] = now_text
@@ -61,6 +63,11 @@ def _whole(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and low <= value <= high
 
 
+def _whole_or_none(low: int, high: int) -> Callable[[Any], bool]:
+    is_whole = _whole(low, high)
+    return lambda value: value is None or is_whole(value)
+
+
 def _one_of(*values: str) -> Callable[[Any], bool]:
     return lambda value: value in values
 
@@ -80,6 +87,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data_dir": (_is_folder_name, "one folder name of letters, digits, '.', '_' or '-'"),
     "group_commit": (_is_bool, "True or False"),
     "keep_copies": (_is_bool, "True or False"),
+    "warn_size_bytes": (_whole_or_none(1, 2**63 - 1), "bytes from 1, or None"),
     "max_content_bytes": (_whole(1, 1_000_000_000), "bytes from 1 to 1000000000"),
     "count_tokens": (lambda value: value is None or callable(value), "a callable from str to int, or None"),
     "now": (callable, "a callable that returns the time as stored text"),

@@ -67,6 +67,7 @@ def test_the_defaults_are_the_promised_ones() -> None:
         data_dir=".peewee_conv",
         group_commit=True,
         keep_copies=True,
+        warn_size_bytes=1_000_000_000,
         max_content_bytes=16 * 1024 * 1024,
         count_tokens=None,
         now=now_text,

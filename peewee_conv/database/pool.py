@@ -28,6 +28,7 @@ from . import files
 from .faults import COUNTED, translate
 from .files import Connection
 from .lease import Lease
+from .sizes import SizeWatch
 from .transactions import Transaction
 from .writer import Writer
 
@@ -74,6 +75,7 @@ class ProjectDatabase(SqliteDatabase):
         self.last_used = 0
         self.journal = ""
         self.writer = Writer(path, settings.busy_timeout_ms, _checker(self), group_commit=settings.group_commit)
+        self._size = SizeWatch(path, settings.warn_size_bytes)
         self._cache = cache
         self._mutex = threading.Lock()
         self._opening = threading.Lock()
@@ -234,6 +236,7 @@ class ProjectDatabase(SqliteDatabase):
             self._ensure_file(mode)
             connection = self._open_checked(mode)
             self.journal = mode
+            self._size.look(paths.size(self.path))
             self.binding.seen.add(self.schema.name)
             return connection
         finally:
@@ -284,10 +287,13 @@ class ProjectDatabase(SqliteDatabase):
         """Raise if the file of *connection* is not at its path any more: a write must not vanish unnoticed."""
         try:
             found = os.stat(self.path)
-            if connection.identity == (found.st_dev, found.st_ino):  # type: ignore[attr-defined]
-                return
         except OSError:
-            pass
+            found = None
+        if found is not None and connection.identity == (found.st_dev, found.st_ino):  # type: ignore[attr-defined]
+            size = self._size
+            if (found.st_size > size.bound) is not size.is_large:
+                size.cross(found.st_size)
+            return
         self._cache.discard(self, "gone")
         raise DatabaseGone(self.path, "was deleted or replaced while it was written to; nothing is acknowledged")
 
