@@ -37,10 +37,10 @@ def fill(connection: sqlite3.Connection, path: str) -> None:
     """Put its rows into the new tables, and those that the rules forbid into a file beside it."""
     rejects = Rejects(path)
     now = now_text()
-    _copy(connection, rejects, "features", _feature)
-    _copy(connection, rejects, "schedules", lambda row, note: _schedule(row, now))
+    _copy(connection, rejects, "features", feature)
+    _copy(connection, rejects, "schedules", lambda row, note: schedule(row, now))
     kept = {id for (id,) in connection.execute("SELECT id FROM schedules")}
-    _copy(connection, rejects, "schedule_overrides", lambda row, note: _override(row, kept, now))
+    _copy(connection, rejects, "schedule_overrides", lambda row, note: override(row, kept, now))
     rejects.write()
     rows.drop_old(connection, TABLES)
 
@@ -57,7 +57,11 @@ def _copy(connection: sqlite3.Connection, rejects: Rejects, table: str, convert:
                 rejects.add(table, row, note, kept=True)
 
 
-def _feature(row: Row, note: Note) -> Row:
+def feature(row: Row, note: Note) -> Row:
+    """Return the new row of a feature; *note* is told of each value that was replaced.
+
+    :raises Refused: a value cannot be held.
+    """
     return {
         "id": row["id"],
         "priority": rows.whole(row["priority"], "priority", 999),
@@ -113,7 +117,8 @@ def _parsed_or_none(value: Any, name: str, note: Note) -> Any:
         return None
 
 
-def _schedule(row: Row, now: str) -> Row:
+def schedule(row: Row, now: str) -> Row:
+    """Return the new row of a schedule; *now* is the time of one that has none."""
     return {
         "id": row["id"],
         "project_name": row.get("project_name"),
@@ -129,7 +134,8 @@ def _schedule(row: Row, now: str) -> Row:
     }
 
 
-def _override(row: Row, schedules: set[int], now: str) -> Row:
+def override(row: Row, schedules: set[int], now: str) -> Row:
+    """Return the new row of an override of one of *schedules*."""
     if row.get("schedule_id") not in schedules:
         raise Refused(f"schedule {row.get('schedule_id')!r} does not exist")
     return {

@@ -42,17 +42,18 @@ class Rejects:
         plain = {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
         self._lines.append(json.dumps({"table": table, "kept": kept, "reason": reason, "row": plain}))
 
-    def write(self) -> None:
-        """Write the file, if there is anything to write. An older one of other contents keeps its name."""
+    def write(self) -> str | None:
+        """Write the file, if there is anything to write, and return its path. An older one of other contents stays."""
         if not self._lines:
-            return
+            return None
         text = "".join(f"{line}\n" for line in self._lines)
         target = self._name_for(text)
         if not os.path.lexists(target):
-            self._publish(text, target)
+            self.publish(text, target)
         logger.warning(
             "%d rows of %s do not fit the new tables as they were: see %s", len(self._lines), self._path, target
         )
+        return target
 
     def _name_for(self, text: str) -> str:
         """Return a name that is free, or that of the same rejects: an upgrade that was killed has written them."""
@@ -62,7 +63,8 @@ class Rejects:
             name = f"{self._path}.rejected.{number}.jsonl"
         return name
 
-    def _publish(self, text: str, target: str) -> None:
+    def publish(self, text: str, target: str) -> None:
+        """Make the file, whole or not at all."""
         draft = f"{self._path}.rejecting"  # only whoever holds the lock of the database has one
         if os.path.lexists(draft):
             os.unlink(draft)
