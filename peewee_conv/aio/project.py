@@ -12,7 +12,7 @@ from ..database.schema import Schema
 from ..project import Project, Projects
 from ..schemas import assistant
 from . import lanes, services
-from .threads import call_in_thread, settled
+from .threads import read_in_thread, settled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,7 +225,7 @@ class AsyncProjects:
         return await self._run(self._projects.delete, name, timeout)
 
     async def _run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await settled(call_in_thread(work, *args, **kwargs))
+        return await settled(read_in_thread(work, *args, **kwargs))
 
     def __repr__(self) -> str:
         return f"Async{self._projects!r}"

@@ -18,53 +18,58 @@ _DEFAULT_THREADS = 8  # more of them compete with the event loop for the interpr
 
 
 class _Threads:
-    """The threads of this process, started when they are first needed."""
+    """Threads of this process for one kind of calls, started when they are first needed."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._lock = threading.Lock()
+    def __init__(self, kind: str) -> None:
+        self._kind, self._limit = kind, _DEFAULT_THREADS
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Begin without a thread, as a child process must: those of the parent are not there."""
+        self._lock = threading.Lock()  # the other one may be held for ever
         self._executor: ThreadPoolExecutor | None = None
 
     def submit(self, work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         with self._lock:
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(self.limit, thread_name_prefix="peewee_conv")
+                self._executor = ThreadPoolExecutor(self._limit, thread_name_prefix=f"peewee_conv-{self._kind}")
             return self._executor.submit(work, *args, **kwargs)
 
     def resize(self, limit: int) -> None:
         with self._lock:
-            self.limit = limit
+            self._limit = limit
             executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=False)  # what it has accepted is still done
 
 
-_threads = _Threads(_DEFAULT_THREADS)
-submit = _threads.submit
-
-
-def _start_anew() -> None:
-    """In a child process: the threads of the parent are not there, and its lock may be held for ever."""
-    global _threads, submit
-    _threads = _Threads(_threads.limit)
-    submit = _threads.submit
-
+# Apart from each other: writers that wait for another process, or for a thread, must not keep readers out.
+_readers, _writers = _Threads("reader"), _Threads("writer")
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+    os.register_at_fork(after_in_child=_readers.start_anew)
+    os.register_at_fork(after_in_child=_writers.start_anew)
 
 
 def set_thread_limit(limit: int) -> None:
     """Set how many calls of all asynchronous projects of this process run at a time; 8 by default.
 
-    :param limit: 1 to 1000. Transactions have a thread of their own each, beside these.
+    :param limit: of those that read, and of those that write: 1 to 1000. Transactions have a thread of their own each,
+        beside these.
     """
-    _threads.resize(arguments.whole("limit", limit, 1, 1000))
+    arguments.whole("limit", limit, 1, 1000)
+    _readers.resize(limit)
+    _writers.resize(limit)
 
 
-def call_in_thread(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-    """Run ``work(*args, **kwargs)`` in one of the threads as soon as one is free."""
-    return submit(work, *args, **kwargs)
+def read_in_thread(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """Run ``work(*args, **kwargs)``, which waits for no writer, in one of the threads as soon as one is free."""
+    return _readers.submit(work, *args, **kwargs)
+
+
+def write_in_thread(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """Run ``work(*args, **kwargs)``, which may wait for other writers, in one of the threads for those."""
+    return _writers.submit(work, *args, **kwargs)
 
 
 async def settled(future: Future[R]) -> R:
