@@ -35,6 +35,7 @@ _ANSWERS: tuple[tuple[type[PeeweeConvError], int, str | None], ...] = (
     (errors.FeatureStateConflict, 409, None),
     (errors.LimitReached, 409, None),
     (errors.RateLimited, 429, None),
+    (errors.ProjectInUse, 500, _INTERNAL),  # two parts of the application differ in its settings
     (errors.DatabaseBusy, 503, _BUSY),
     (errors.ProjectDisposed, 503, _BUSY),
     (errors.DatabaseFull, 507, "the disk is full"),
