@@ -112,6 +112,7 @@ class Unit:
 
     def write(self, session: Session) -> None:
         """Write what is pending, in the order: new rows, changes, deletions."""
+        self.before_statement()  # first of all: a new row may change another, as a message does its conversation
         for instance in list(self._new):
             self._insert(session, instance)
         for instance in self._changed:
