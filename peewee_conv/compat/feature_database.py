@@ -25,7 +25,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ..database.handle import Handle
 from ..errors import DatabaseFailure, PeeweeConvError
@@ -47,23 +46,19 @@ logger = logging.getLogger("peewee_conv")
 
 
 class Engine:
-    """The database of a project, open for as long as somebody uses it.
-
-    :ivar url: as :func:`get_database_url` gives it.
-    """
+    """The databases of a project, open for as long as somebody uses them."""
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self.url = get_database_url(Path(root))
 
     @property
-    def project(self) -> Project:
-        """The project; after :meth:`dispose` a new one."""
-        return Project(self._root)
+    def url(self) -> str:
+        """What :func:`get_database_url` returns."""
+        return get_database_url(self._root)
 
     def dispose(self) -> None:
         """Close every handle on the project's files; the next session opens them again."""
-        self.project.dispose()
+        Project(self._root).dispose()
 
     def __repr__(self) -> str:
         return f"Engine({self.url})"
@@ -72,17 +67,12 @@ class Engine:
 class SessionMaker:
     """What :func:`create_database` returns as ``SessionLocal``: call it for a session."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @property
-    def project(self) -> Project:
-        """Whose sessions these are."""
-        return self._engine.project
+    def __init__(self, root: str) -> None:
+        self._root = root
 
     def __call__(self) -> Session:
         """Return a new session; it opens nothing before it is used."""
-        return Session(self.project, schema)
+        return Session(Project(self._root), schema)
 
 
 _created: dict[str, tuple[Engine, SessionMaker]] = {}
@@ -113,9 +103,8 @@ def create_database(project_dir: str | os.PathLike[str]) -> tuple[Engine, Sessio
     if found is not None:
         return found
     Handle(project._binding, schema).read(_touch)
-    engine = Engine(root)
     with _lock:
-        return _created.setdefault(root, (engine, SessionMaker(engine)))
+        return _created.setdefault(root, (Engine(root), SessionMaker(root)))
 
 
 def _touch(connection: object) -> None:
@@ -168,14 +157,14 @@ def atomic_transaction(session_maker: Callable[[], Session]) -> Iterator[Session
 # --- feature_list.json ---
 
 
-def migrate_json_to_sqlite(project_dir: str | os.PathLike[str], session_maker: SessionMaker) -> bool:
+def migrate_json_to_sqlite(project_dir: str | os.PathLike[str], session_maker: Callable[[], Session]) -> bool:
     """Import ``feature_list.json`` of a directory into an empty database and move the file away (D10).
 
     Return whether that was done; why not is in the log.
     """
     source = Path(project_dir) / FILE_NAME
     try:
-        done = import_features(session_maker.project, source)
+        done = import_features(session_maker().project, source)
     except PeeweeConvError as error:
         logger.warning("%s was not imported: %s", source, error)
         return False
@@ -184,7 +173,11 @@ def migrate_json_to_sqlite(project_dir: str | os.PathLike[str], session_maker: S
     return done.outcome == "imported"
 
 
-def export_to_json(project_dir: str | os.PathLike[str], session_maker: SessionMaker, output_file: Any = None) -> Path:
+def export_to_json(
+    project_dir: str | os.PathLike[str],
+    session_maker: Callable[[], Session],
+    output_file: str | os.PathLike[str] | None = None,
+) -> Path:
     """Write all features by priority and id to a file and return its path (D11).
 
     :param output_file: ``feature_list_export.json`` of the directory if left out.
@@ -194,7 +187,7 @@ def export_to_json(project_dir: str | os.PathLike[str], session_maker: SessionMa
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
     try:
-        export_features(session_maker.project, target)
+        export_features(session_maker().project, target)
     except DatabaseFailure as failure:
         if isinstance(failure.__cause__, OSError):
             raise failure.__cause__ from None

@@ -8,9 +8,12 @@ from typing import Any, ClassVar
 from .. import feature_models as models
 from .. import feature_records as records
 from ..errors import FeatureNotFound, NotFound, ScheduleNotFound
+from ..services.features import check_dependencies
 from . import orm_objects
-from .orm_columns import FLAG, JSON_LIST, JSON_OBJECT, MOMENT, TEXT, WHOLE, Column
+from .orm_columns import FLAG, JSON_LIST, JSON_OBJECT, MOMENT, TEXT, WHOLE, Column, Kind
 from .orm_session import Session
+
+_IDS = Kind(lambda name, value: JSON_LIST.write(name, check_dependencies(name, value)), JSON_LIST.read)
 
 
 class Base(orm_objects.Base):
@@ -31,7 +34,7 @@ class Feature(Base):
     steps = Column[list[Any]](models.Feature.steps, JSON_LIST)
     passes = Column[bool](models.Feature.passes, FLAG, default=False)
     in_progress = Column[bool](models.Feature.in_progress, FLAG, default=False)
-    dependencies = Column[list[int] | None](models.Feature.dependency_ids, JSON_LIST)
+    dependencies = Column[list[int] | None](models.Feature.dependency_ids, _IDS)
     needs_human_input = Column[bool](models.Feature.needs_human_input, FLAG, default=False)
     human_input_request = Column[dict[str, Any] | None](models.Feature.human_input_request, JSON_OBJECT)
     human_input_response = Column[dict[str, Any] | None](models.Feature.human_input_response, JSON_OBJECT)

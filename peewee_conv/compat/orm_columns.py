@@ -20,14 +20,13 @@ import peewee
 from .. import arguments
 from ..clock import from_text, to_text
 from ..errors import InvalidArgument
+from .naive_times import naive_utc
 
 if TYPE_CHECKING:
     from .orm_objects import Base
     from .orm_session import Session
 
 T = TypeVar("T")
-
-_LIKE = "ILIKE"  # Peewee's word for SQLite's LIKE; its own LIKE is SQLite's GLOB
 
 
 class Kind(NamedTuple):
@@ -69,7 +68,7 @@ def _write_moment(name: str, value: Any) -> str:
 
 
 def _read_moment(stored: str) -> datetime:
-    return from_text(stored).replace(tzinfo=None)
+    return naive_utc(from_text(stored))
 
 
 def _as_it_is(stored: Any) -> Any:
@@ -82,6 +81,17 @@ FLAG = Kind(_write_flag, bool)
 JSON_LIST = Kind(_write_list, json.loads)
 JSON_OBJECT = Kind(arguments.json_object, json.loads)
 MOMENT = Kind(_write_moment, _read_moment)  # naive, in UTC, as SQLAlchemy read it; aware ones are taken as well
+
+
+# Functions of functions, as Peewee's own operators: type checkers compare the shapes of both.
+
+
+def _comparison(operator: str) -> Callable[[Any, Any], Any]:
+    return lambda column, rhs: column._compare(operator, rhs)
+
+
+def _membership(operator: str) -> Callable[[Any, Iterable[Any]], Any]:
+    return lambda column, rhs: peewee.Expression(column, operator, [column.operand(value) for value in rhs])
 
 
 class Column(peewee.ColumnBase, Generic[T]):
@@ -139,51 +149,33 @@ class Column(peewee.ColumnBase, Generic[T]):
     def _compare(self, operator: str, value: Any) -> peewee.Expression:
         return peewee.Expression(self, operator, self.operand(value))
 
-    def __eq__(self, other: object) -> Any:
-        return self._compare("IS" if other is None else "=", other)
+    def __eq__(self, rhs: object) -> Any:
+        return self._compare("IS" if rhs is None else "=", rhs)
 
-    def __ne__(self, other: object) -> Any:
-        return self._compare("IS NOT" if other is None else "!=", other)
+    def __ne__(self, rhs: object) -> Any:
+        return self._compare("IS NOT" if rhs is None else "!=", rhs)
 
-    def __lt__(self, other: Any) -> Any:
-        return self._compare("<", other)
+    __lt__, __le__, __gt__, __ge__ = map(_comparison, ("<", "<=", ">", ">="))
 
-    def __le__(self, other: Any) -> Any:
-        return self._compare("<=", other)
+    def __hash__(self) -> int:  # Peewee's columns have none, since they compare to expressions
+        return id(self)
 
-    def __gt__(self, other: Any) -> Any:
-        return self._compare(">", other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._compare(">=", other)
-
-    __hash__ = object.__hash__
-
-    def is_(self, other: Any) -> peewee.Expression:
+    def is_(self, rhs: Any) -> peewee.Expression:
         """Compare so that NULL equals NULL."""
-        return self._compare("IS", other)
+        return self._compare("IS", rhs)
 
-    def is_not(self, other: Any) -> peewee.Expression:
+    def is_not(self, rhs: Any) -> peewee.Expression:
         """Compare so that NULL equals NULL, and negate."""
-        return self._compare("IS NOT", other)
+        return self._compare("IS NOT", rhs)
 
-    def in_(self, values: Iterable[Any]) -> Any:
-        """Say whether the value is one of *values*, which may be none."""
-        return peewee.Expression(self, "IN", [self.operand(value) for value in values])
+    in_, not_in = map(_membership, ("IN", "NOT IN"))
 
-    def not_in(self, values: Iterable[Any]) -> Any:
-        """Say whether the value is none of *values*."""
-        return peewee.Expression(self, "NOT IN", [self.operand(value) for value in values])
-
-    def between(self, low: Any, high: Any) -> Any:
+    def between(self, lo: Any, hi: Any) -> Any:
         """Say whether the value is in that range, its ends included."""
-        return (self >= low) & (self <= high)
+        return (self >= lo) & (self <= hi)
 
-    def like(self, pattern: str) -> Any:
-        """Compare with a pattern of ``%`` and ``_``; case counts for letters beyond ASCII alone."""
-        return peewee.Expression(self, _LIKE, parameter(pattern))
-
-    isnot, notin_, ilike = is_not, not_in, like  # the older words
+    like = ilike = _comparison("ILIKE")  # Peewee's word for SQLite's LIKE; its own LIKE is SQLite's GLOB
+    isnot, notin_ = is_not, not_in  # the older words
 
     def label(self, name: str) -> Any:
         """Give the column another name in the rows of a query."""
@@ -209,7 +201,8 @@ class Functions:
     def __getattr__(self, name: str) -> Callable[..., Call]:
         if not name.isidentifier() or name.startswith("__"):
             raise AttributeError(name)
-        return lambda *args: Call(name, args or (peewee.SQL("*"),))
+        everything = (peewee.SQL("*"),) if name == "count" else ()
+        return lambda *args: Call(name, args or everything)
 
 
 func = Functions()

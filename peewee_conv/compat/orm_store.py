@@ -13,6 +13,7 @@ from ..database.handle import Handle
 from ..database.held import HeldTransaction
 from ..database.schema import Schema
 from ..errors import DatabaseFailure, InvalidArgument
+from .naive_times import naive_utc
 from .orm_results import Fetched, fetch
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Store:
 
     def now(self) -> datetime:
         """Return the time by the clock of the project: naive, in UTC."""
-        return from_text(self._binding.settings.now()).replace(tzinfo=None)
+        return naive_utc(from_text(self._binding.settings.now()))
 
     # --- the transaction ---
 

@@ -219,7 +219,7 @@ class Features:
         :param dependencies: ids of at most 20 other features.
         :raises DependencyCycle: it would wait for itself, over any number of steps.
         """
-        ids = _check_dependencies("dependencies", dependencies)
+        ids = check_dependencies("dependencies", dependencies)
         return Feature.of(self._handle.write(feature_queries.set_dependencies, _check_id(feature_id), ids))
 
     def add_dependency(self, feature_id: int, dependency_id: int) -> Feature:
@@ -314,7 +314,8 @@ def _check_id(value: object, argument: str = "feature_id") -> int:
     return arguments.whole(argument, value, 1, 2**63 - 1)
 
 
-def _check_dependencies(argument: str, value: Iterable[int]) -> list[int]:
+def check_dependencies(argument: str, value: Iterable[int]) -> list[int]:
+    """Return the ids that *value* has: at most 20, none twice."""
     ids = [_check_id(item, argument) for item in arguments.items(argument, value, "ids of features")]
     if len(set(ids)) != len(ids) or len(ids) > graphs.MAX_DEPENDENCIES:
         raise InvalidArgument(argument, ids, f"at most {graphs.MAX_DEPENDENCIES} ids, none twice")
@@ -357,7 +358,7 @@ def _checked_item(where: str, place: int, item: Mapping[str, Any]) -> dict[str, 
         key: None if key == "priority" and given[key] is None else check(where + key, given[key])
         for key, check in _CHECKS.items()
     }
-    ids = _check_dependencies(where + "dependencies", given["dependencies"])
+    ids = check_dependencies(where + "dependencies", given["dependencies"])
     indices = _check_indices(where + "depends_on_indices", place, given["depends_on_indices"])
     if len(ids) + len(indices) > graphs.MAX_DEPENDENCIES:
         raise InvalidArgument(where + "dependencies", "...", f"at most {graphs.MAX_DEPENDENCIES} dependencies")
