@@ -6,6 +6,7 @@ process. A backup is one file, complete and in rollback mode, without a log besi
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -30,6 +31,8 @@ from .schemas import assistant
 
 if TYPE_CHECKING:
     from .project import Project
+
+logger = logging.getLogger("peewee_conv")
 
 #: ``on_progress(done, total)``, in pages.
 Progress = Callable[[int, int], object]
@@ -84,6 +87,7 @@ def backup(
         size = os.stat(draft).st_size
         for log in logs:
             os.unlink(log)
+    logger.info("%s backed up to %s, %d bytes", project.database_path(schema), target, size)
     return Backup(target, size, version)
 
 
@@ -170,6 +174,7 @@ def restore(
         sync(draft)
         project.dispose(timeout)
         kept = _replace(project, target, draft, timeout, keep_old=keep_old)
+    logger.info("%s restored from %s", target, source)
     return Restored(target, version, kept)
 
 

@@ -7,6 +7,7 @@ that an ordinary open refuses can be asked, too.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import stat
@@ -26,6 +27,8 @@ from .schemas import assistant
 
 if TYPE_CHECKING:
     from .project import Project
+
+logger = logging.getLogger("peewee_conv")
 
 _WAL_RESET_FIXED: Final = (3, 51, 3)  # https://sqlite.org/wal.html: two connections could damage a file
 
@@ -192,7 +195,10 @@ def repair(project: Project, schema: Schema = assistant) -> Repair:
         if schema is assistant:
             Handle(project._binding, schema).write(health_checks.mend, "search" in kinds)
     left = check(project, schema)
-    return Repair([problem for problem in found if problem not in left], left, copy)
+    mended = [problem for problem in found if problem not in left]
+    if mended:
+        logger.info("%s repaired: %s", path, ", ".join(sorted({problem.kind for problem in mended})))
+    return Repair(mended, left, copy)
 
 
 # --- health ---

@@ -186,6 +186,8 @@ def downgrade(
             _apply(connection, runner.down, script, path)
         if reverted:
             _finish(connection, path, target)
+    if reverted:
+        logger.info("%s taken back from version %d to %d", path, found, target)
     return [script.name for script in reverted]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -29,6 +30,8 @@ from .transfer_store import Progress, store
 
 if TYPE_CHECKING:
     from .project import Project
+
+logger = logging.getLogger("peewee_conv")
 
 #: A path, or something open for writing text or bytes.
 Target = str | os.PathLike[str] | IO[bytes] | IO[str]
@@ -70,7 +73,7 @@ def import_conversations(
     """
     limits = _limits(max_bytes, max_line_bytes)
     checker = Checker(project.conversations, project._binding.settings.now(), assistant_id, user_id)
-    return store(project, name_of(source), json_lines(source, limits), checker, on_progress)
+    return _logged(project, store(project, name_of(source), json_lines(source, limits), checker, on_progress))
 
 
 def import_markdown(
@@ -91,7 +94,7 @@ def import_markdown(
 
     limits = _limits(max_bytes, max_line_bytes)
     checker = Checker(project.conversations, project._binding.settings.now(), assistant_id, user_id)
-    return store(project, name_of(source), conversations(source, limits), checker, on_progress)
+    return _logged(project, store(project, name_of(source), conversations(source, limits), checker, on_progress))
 
 
 def export_conversations(
@@ -130,6 +133,12 @@ def export_markdown(
     return _export(project, target, chunks, ids, overwrite, on_progress)
 
 
+def _logged(project: Project, report: ImportReport) -> ImportReport:
+    new = report.conversations_added, report.messages_added
+    logger.info("%s: %d conversations and %d messages imported from %s", project.path, *new, report.source)
+    return report
+
+
 def _limits(max_bytes: int, max_line_bytes: int) -> Limits:
     return Limits(
         arguments.whole("max_bytes", max_bytes, 1, 2**63 - 1),
@@ -165,10 +174,13 @@ def _export(
     handle = Handle(project._binding, assistant)
     numbers = None if conversation_ids is None else _numbers(handle, conversation_ids)
     if hasattr(target, "write"):
-        return _write(handle, target, form, numbers, on_progress)
-    path = target_path("target", target, overwrite=overwrite)
-    with draft_of(path, overwrite=overwrite) as draft, open(draft, "wb") as stream:
-        return _write(handle, stream, form, numbers, on_progress)
+        report = _write(handle, target, form, numbers, on_progress)
+    else:
+        path = target_path("target", target, overwrite=overwrite)
+        with draft_of(path, overwrite=overwrite) as draft, open(draft, "wb") as stream:
+            report = _write(handle, stream, form, numbers, on_progress)
+    logger.info("%s: %d conversations with %d messages exported to %s", project.path, *report, name_of(target))
+    return report
 
 
 def _write(

@@ -7,6 +7,7 @@ reached the connection that was used longest ago makes room; one that is on loan
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -26,6 +27,8 @@ from .scope import Scope, current_scope
 
 if TYPE_CHECKING:
     from .schema import Schema
+
+logger = logging.getLogger("peewee_conv")
 
 _FORK_PATIENCE = 0.25  # seconds that a fork waits for other threads to return what they use
 
@@ -157,6 +160,8 @@ class Cache:
         for database in ended:
             database.wait_until_drained(max(0.0, deadline - time.monotonic()))
             database.is_killed = True
+        if ended:
+            logger.info("%s disposed", binding.root)
         return bool(ended)
 
     def discard(self, database: ProjectDatabase, reason: str) -> bool:
@@ -171,6 +176,7 @@ class Cache:
             del database.binding.databases[database.schema]
         for connection in database.take_idle(all_=True):
             database.close_connection(connection)
+        logger.debug("%s left the cache: %s", database.path, reason)
         return True
 
     # --- the bound on open connections ---

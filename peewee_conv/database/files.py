@@ -32,6 +32,7 @@ _OURS = re.compile(r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?")  # a database, its logs
 class Connection(sqlite3.Connection):
     """A connection that knows which file it was opened on, (device, inode), and counts what is done with it."""
 
+    path: str
     identity: tuple[int, int]
     counts: metrics.Counts
 
@@ -49,6 +50,7 @@ def connect(path: str, settings: Settings) -> Connection:
         raise DatabaseGone(path, "does not exist any more")
     if before in fork.inherited:
         raise DatabaseGone(path, "was in use at the moment of a fork, which bars it from this child process")
+    factory = _logging_connection() if logger.isEnabledFor(logging.DEBUG) else Connection
     connection = sqlite3.connect(
         _uri(path),
         uri=True,
@@ -56,14 +58,20 @@ def connect(path: str, settings: Settings) -> Connection:
         isolation_level=None,
         check_same_thread=False,
         cached_statements=CACHED_STATEMENTS,
-        factory=Connection,
+        factory=factory,
     )
-    connection.identity, connection.counts = before, metrics.Counts()
+    connection.path, connection.identity, connection.counts = path, before, metrics.Counts()
     fork.opened.add(connection)
     if paths.identity(path) != before:
         connection.close()
         raise DatabaseGone(path, "was replaced while it was being opened")
     return connection
+
+
+def _logging_connection() -> type[Connection]:
+    from .statement_log import LoggingConnection  # here: hardly anybody asks for it
+
+    return LoggingConnection
 
 
 def _uri(path: str) -> str:
@@ -129,6 +137,7 @@ def create(path: str, settings: Settings, mode: str, build: Callable[[Connection
     finally:
         paths.remove_database(draft)
     _sync_folder(os.path.dirname(path))
+    logger.info("%s created", path)
 
 
 def _remove_old_drafts(path: str) -> None:
@@ -188,6 +197,7 @@ def remove_folder(folder: str) -> bool:
         names = os.listdir(folder)
         if os.path.islink(folder) or not all(map(_OURS.fullmatch, names)):
             _remove_ours(folder, names)
+            logger.info("our files in %s deleted", folder)
             return True
         import shutil  # here: it brings compressors along, and few processes delete a project
 
@@ -199,6 +209,7 @@ def remove_folder(folder: str) -> bool:
         return False
     except OSError as error:
         raise translate(error, folder) from error
+    logger.info("%s deleted", folder)
     return True
 
 

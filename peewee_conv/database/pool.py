@@ -6,6 +6,7 @@ To Peewee it is an ordinary ``SqliteDatabase`` whose connection is the one that 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import re
 import sqlite3
@@ -35,6 +36,8 @@ from .writer import Writer
 if TYPE_CHECKING:
     from .cache import Binding, Cache
     from .schema import Schema
+
+logger = logging.getLogger("peewee_conv")
 
 _ticks = itertools.count(1)
 _PATIENCE = 0.05  # seconds: ten times as long as a thread may keep the interpreter to itself
@@ -237,6 +240,9 @@ class ProjectDatabase(SqliteDatabase):
             connection = self._open_checked(mode)
             self.journal = mode
             self._size.look(paths.size(self.path))
+            # An application with many projects opens them again and again: that is no news.
+            is_news = self.schema.name not in self.binding.seen
+            logger.log(logging.INFO if is_news else logging.DEBUG, "%s opened, journal mode %s", self.path, mode)
             self.binding.seen.add(self.schema.name)
             return connection
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sqlite3
@@ -11,6 +12,8 @@ from .. import paths
 from ..database.faults import translate
 from ..database.schema import Schema
 from ..migrate import APPLICATION_ID
+
+logger = logging.getLogger("peewee_conv")
 
 _BESIDE = r"(-wal|-shm|-journal|\.(before|new)-.*|\.rejected(\.\d+)?\.jsonl|\.copying|\.rejecting)?"
 
@@ -32,6 +35,7 @@ def remove(root: str, schema: Schema) -> bool:
             if place:
                 with suppress(OSError):  # others have files in it
                     os.rmdir(folder)
+            logger.info("%s deleted", path)
     return found
 
 
