@@ -26,7 +26,8 @@ PAGE_SIZE = 8192  # bytes: reads messages of a few kB a quarter faster than 4 kB
 JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024  # bytes that a write-ahead log keeps after it was emptied
 CACHED_STATEMENTS = 256
 _DRAFT_SECONDS = 3600
-_OURS = re.compile(r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?")  # a database, its logs, its drafts and copies
+# A database, its logs, its drafts and copies; and what could not be adopted from a file of any name.
+_OURS = re.compile(r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?|.*\.rejected(\.\d+)?\.jsonl(\.new-.*)?")
 
 
 class Connection(sqlite3.Connection):
