@@ -1,0 +1,68 @@
+"""The lists: conversations of a project, and what a search finds in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import arguments
+from ..errors import InvalidArgument, LimitReached
+from ..records import Conversation, SearchHit
+from . import people
+from .page import Look, Values
+from .text import MARKS
+
+_PER_PAGE = 40
+_HITS = 50
+_FILTERS = ("user_id", "assistant_id", "project_name")
+
+
+def conversations(look: Look) -> Values:
+    """Gather a page of the conversations, the newest activity first."""
+    given, after = _filters(look), look.query.text("after")
+    found = look.project.conversations.list(**given, limit=_PER_PAGE, after=after)
+    return {**_rows(look, found), "given": given, "next": found.next, "is_first": after is None}
+
+
+def _filters(look: Look) -> dict[str, Any]:
+    return {name: look.query.text(name) for name in _FILTERS}
+
+
+def _rows(look: Look, found: list[Conversation]) -> Values:
+    project = look.project
+    return {
+        "conversations": found,
+        "owners": people.users(project, (row.user_id for row in found)),
+        "bots": people.assistants(project, (row.assistant_id for row in found)),
+        "now": look.now,
+        **people.to_choose_from(project),
+    }
+
+
+def search(look: Look) -> Values:
+    """Gather what a search finds, or the sentence that says why it found nothing."""
+    text = look.query.text("q")
+    role = look.query.choice("role", arguments.ROLES)
+    given = _filters(look)
+    hits, problem = _hits(look, text, {**given, "role": role or None}) if text else ([], None)
+    return {
+        "q": text,
+        "role": role,
+        "roles": arguments.ROLES,
+        "given": given,
+        "hits": hits,
+        "problem": problem,
+        "most": _HITS,
+        **people.to_choose_from(look.project),
+    }
+
+
+def _hits(look: Look, text: str, filters: dict[str, Any]) -> tuple[list[SearchHit], str | None]:
+    """Return what is found; or a sentence, where the words cannot be searched for."""
+    try:
+        return look.project.conversations.search(text, **filters, limit=_HITS, marks=MARKS), None
+    except InvalidArgument as error:
+        if error.argument != "query":
+            raise
+        return [], f"This cannot be searched for: expected {error.allowed}."
+    except LimitReached as error:
+        return [], f"The search was given up: {error}."

@@ -1,0 +1,77 @@
+"""What keeps a viewer from being used against its users: headers, methods, names of hosts, statuses of errors.
+
+>>> is_trusted("127.0.0.1:8000", frozenset()), is_trusted("[::1]:8000", frozenset())
+(True, True)
+>>> is_trusted("attacker.example:8000", frozenset()), is_trusted("viewer.lan", frozenset({"viewer.lan"}))
+(False, True)
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from ..errors import (
+    DatabaseBusy,
+    InvalidArgument,
+    LimitReached,
+    NotFound,
+    PeeweeConvError,
+    ProjectDisposed,
+    ProjectNotFound,
+)
+from .shelf import NeedsUpgrade
+
+#: Nothing but what the viewer itself serves: no script at all, and nobody may frame it.
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+METHODS: Final = ("GET", "HEAD")
+
+_STATUSES: Final[tuple[tuple[type[PeeweeConvError], int], ...]] = (
+    (NotFound, 404),
+    (ProjectNotFound, 404),
+    (InvalidArgument, 400),
+    (NeedsUpgrade, 409),
+    (DatabaseBusy, 503),
+    (LimitReached, 503),
+    (ProjectDisposed, 503),
+)
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?", re.IGNORECASE)
+
+
+def status_of(error: PeeweeConvError) -> int:
+    """Return the status that says what an error means to a browser."""
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+
+
+def is_trusted(host: str, trusted: frozenset[str]) -> bool:
+    """Say whether a ``Host`` is this machine by a name that no stranger can give it.
+
+    A page of the internet reaches a server on a loopback address by a DNS name that leads there, which the browser
+    then sends as ``Host``. An address in numbers, and ``localhost``, cannot be such a name.
+
+    :param trusted: further names, in lower case.
+    """
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return False
+    name = found[1].strip("[]").lower().rstrip(".")
+    return name == "localhost" or name in trusted or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,143 @@
+"""Which projects a viewer shows, by name; and that looking at one neither makes nor upgrades a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeAlias
+
+from .. import paths
+from ..database.schema import Schema
+from ..errors import InvalidArgument, InvalidProjectName, PeeweeConvError, ProjectNotFound
+from ..health import health
+from ..project import Project, Projects
+from ..schemas import assistant, features
+
+#: What a viewer shows: a root of projects, one project, or several.
+Shown: TypeAlias = Projects | Project | Iterable[Project]
+
+_PER_PAGE = 100
+
+
+class NothingStored(PeeweeConvError):
+    """The project has no file yet of what was asked for; the viewer makes none."""
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+        super().__init__(f"nothing of this kind is stored in project {project!r} yet")
+
+
+class NeedsUpgrade(PeeweeConvError):
+    """The file is older than this release; looking at it must not change it."""
+
+    def __init__(self, path: str, found: int, known: int) -> None:
+        self.path, self.found, self.known = path, found, known
+        super().__init__(
+            f"{path} has schema version {found} and this release reads {known}: the viewer upgrades nothing, so run"
+            " 'peewee-conv migrate up', or let the application open it"
+        )
+
+
+class Volume(NamedTuple):
+    """What can be said of a project without opening it.
+
+    :ivar size: bytes of its files; 0 if it has none yet.
+    :ivar changed_at: when one of them was last written to.
+    """
+
+    name: str
+    path: str
+    size: int
+    changed_at: datetime | None
+
+
+class Shelf:
+    """The projects of one viewer.
+
+    >>> Shelf([Project("projects/aurora"), Project("tests/aurora")]).names()
+    ['aurora', 'aurora-2']
+    """
+
+    def __init__(self, shown: Shown) -> None:
+        self._root = shown if isinstance(shown, Projects) else None
+        self._projects: dict[str, Project] = {}
+        # Files that were found to be of today's schema. Looking costs a query; a file that was replaced is another one.
+        self._current: dict[str, tuple[int, int]] = {}
+        if not isinstance(shown, Projects):
+            for project in _checked(shown):
+                self._projects[self._free_name(project.name or "root")] = project
+
+    def _free_name(self, name: str) -> str:
+        number, free = 1, name
+        while free in self._projects:
+            number += 1
+            free = f"{name}-{number}"
+        return free
+
+    def names(self) -> list[str]:
+        """Return the names of all projects; those of a root sorted, others in the order given."""
+        return self._root.list() if self._root is not None else list(self._projects)
+
+    def get(self, name: str) -> Project:
+        """Return the project of that name.
+
+        :raises ProjectNotFound: none has it, or could have it.
+        """
+        if self._root is not None:
+            try:
+                return self._root.get(name)
+            except (InvalidProjectName, InvalidArgument):  # the latter: a link that leads elsewhere
+                raise ProjectNotFound(name) from None
+        if name not in self._projects:
+            raise ProjectNotFound(name)
+        # A new object, since the application may have disposed the project meanwhile. It has the settings of the old
+        # one as long as that is kept.
+        return Project(self._projects[name].path)
+
+    def volumes(self, after: str | None = None) -> tuple[list[Volume], str | None]:
+        """Return a page of projects, with what their files tell from outside, and the name after which to go on."""
+        names = self.names()
+        start = 0 if after is None else next((at + 1 for at, name in enumerate(names) if name == after), len(names))
+        shown = names[start : start + _PER_PAGE]
+        following = shown[-1] if start + _PER_PAGE < len(names) else None
+        return [_volume(name, self.get(name)) for name in shown], following
+
+    def check(self, project: Project, schema: Schema) -> None:
+        """Make sure that reading the file of *schema* changes nothing about it.
+
+        :raises NothingStored: there is no file.
+        :raises NeedsUpgrade: opening it would upgrade it.
+        """
+        path = str(project.database_path(schema))
+        identity = paths.identity(path)
+        if identity is None:
+            raise NothingStored(project.name)
+        if self._current.get(path) == identity:
+            return
+        found = health(project, schema)
+        if found.pending:
+            raise NeedsUpgrade(path, found.schema_version, found.schema_head)
+        self._current[path] = identity
+
+
+def _checked(shown: Project | Iterable[Project]) -> list[Project]:
+    projects = [shown] if isinstance(shown, Project) else list(shown) if isinstance(shown, Iterable) else []
+    if not projects or not all(isinstance(project, Project) for project in projects):
+        raise InvalidArgument("projects", shown, "a Projects root, a Project, or several of them")
+    return projects
+
+
+def _volume(name: str, project: Project) -> Volume:
+    found = list(_files(project))
+    changed = max((each.st_mtime for each in found), default=None)
+    changed_at = None if changed is None else datetime.fromtimestamp(changed, UTC)
+    return Volume(name, str(project.path), sum(each.st_size for each in found), changed_at)
+
+
+def _files(project: Project) -> Iterator[os.stat_result]:
+    for path in (str(project.database_path(schema)) for schema in (assistant, features)):
+        for name in (path, path + "-wal"):
+            with suppress(OSError):  # it need not be there, and may go at any time
+                yield os.stat(name)
