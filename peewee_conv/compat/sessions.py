@@ -130,18 +130,17 @@ class Base(orm_objects.Base):
         return f"<{type(self).__name__}({', '.join(f'{name}={self._orm.values.get(name)!r}' for name in shown)})>"
 
 
-class Computed(peewee.ColumnBase):
-    """What a row shows in place of a stored value.
-
-    :param model: whose rows.
-    :param expression: the value, of columns of *model*.
-    """
-
+class _Computed(peewee.ColumnBase):
     def __init__(self, model: type[peewee.Model], expression: Any) -> None:
         self.model, self.expression = model, expression
 
     def __sql__(self, ctx: Any) -> Any:
         return ctx.sql(self.expression)
+
+
+def computed(model: type[peewee.Model], expression: Any) -> Any:
+    """Return what stands for a field of *model*: a value made of its columns."""
+    return _Computed(model, expression)
 
 
 def aware(name: str, value: Any) -> Any:
