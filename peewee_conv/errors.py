@@ -25,11 +25,15 @@ class PeeweeConvError(Exception):
 
 
 class MissingExtra(PeeweeConvError, ImportError):
-    """A part of the package was used whose own dependency is not installed; :attr:`extra` names what to install."""
+    """A part of the package was used whose own dependency is not installed; :attr:`extra` names what to install.
 
-    def __init__(self, what: str, dependency: str, extra: str) -> None:
+    :ivar extra: ``None`` where the package itself is to be installed, by :attr:`dependency`.
+    """
+
+    def __init__(self, what: str, dependency: str, extra: str | None) -> None:
         self.what, self.dependency, self.extra = what, dependency, extra
-        super().__init__(f"{what} needs {dependency}: pip install 'peewee-conv[{extra}]'")
+        package = dependency.lower() if extra is None else f"'peewee-conv[{extra}]'"
+        super().__init__(f"{what} needs {dependency}: pip install {package}")
 
 
 # --- projects and scopes ------------------------------------------------------------------------------------------
@@ -224,6 +228,14 @@ class DependencyCycle(PeeweeConvError, ValueError):
         super().__init__("dependency cycle: " + " -> ".join(map(str, self.path)))
 
 
+class MessageStateConflict(PeeweeConvError):
+    """The message is not in a state that allows the operation; :attr:`reason` says why."""
+
+    def __init__(self, sequence: int, reason: str) -> None:
+        self.sequence, self.reason = sequence, reason
+        super().__init__(f"message {sequence} cannot be changed: {reason}")
+
+
 class FeatureStateConflict(PeeweeConvError):
     """The feature is not in a state that allows the operation; :attr:`reason` says why."""
 
@@ -299,6 +311,12 @@ class ForeignDatabase(DatabaseFailure):
     """The file is a sound SQLite database of somebody else. It was left untouched."""
 
     advice = "move it away, or choose another project directory"
+
+
+class SourceNotRecognised(ForeignDatabase):
+    """A database that was to be adopted is of no system that is known; nothing was written."""
+
+    advice = "pass a database of AutoForge, Sovereign Assistant, HAIA or ChatDF"
 
 
 class SchemaTooNew(DatabaseFailure):
