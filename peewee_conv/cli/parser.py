@@ -108,13 +108,13 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
 
 def build_parser() -> Parser:
     """Return the parser of the whole command line."""
-    from . import accounts, backup, check, conversations, demo, features, migrate, schedules, stats, transfer
+    from . import accounts, adopt, backup, check, conversations, demo, features, migrate, schedules, stats, transfer
 
     parser = Parser(prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG, usage="%(prog)s COMMAND [options]")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
     add_shared(parser)
     commands = Commands(parser)
-    for module in (demo, transfer, conversations, stats, accounts, features, schedules, migrate, check, backup):
+    for module in (demo, transfer, adopt, conversations, stats, accounts, features, schedules, migrate, check, backup):
         module.add_commands(commands)
     return parser
 

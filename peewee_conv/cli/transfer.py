@@ -59,7 +59,7 @@ def _import(args: argparse.Namespace, console: Console) -> int:
 
     read = transfer.import_markdown if args.markdown else transfer.import_conversations
     source = _binary(sys.stdin) if args.file == _STANDARD else args.file
-    _refuse_missing(source)
+    refuse_missing(source)
     with projects.new_or_existing(args) as project, Progress(console, "importing conversations") as progress:
         report = read(project, source, assistant_id=args.assistant, user_id=args.user, on_progress=progress)
         path = str(project.path)
@@ -85,8 +85,8 @@ def _describe(report: ImportReport, path: str) -> str:
     return f"read {found} from {report.source}\nstored {plural(report.messages_added, 'message')} in {path} ({told})"
 
 
-def _refuse_missing(source: Any) -> None:
-    """Look for the file before a project is made for it."""
+def refuse_missing(source: Any) -> None:
+    """Look for a file before a project is made for it."""
     if isinstance(source, str) and not os.path.exists(source):
         raise FileNotFoundError(2, os.strerror(2), source)
 
