@@ -146,7 +146,7 @@ def _append_all(connection: sqlite3.Connection, sql: Statements, key: Key, new: 
     sequences = range(last - len(new) + 1, last + 1)
     ids = range(number << 32 | sequences[0], (number << 32 | last) + 1)
     _insert(connection, zip(ids, repeat(number), sequences, strict=False), new)
-    return [(id, *message) for id, message in zip(ids, new, strict=True)]
+    return [(id, *message, "complete") for id, message in zip(ids, new, strict=True)]
 
 
 def _insert(connection: sqlite3.Connection, keys: Iterable[Row], new: list[NewMessage]) -> None:

@@ -123,6 +123,8 @@ class Message(Model):
     metadata = JsonField(null=True)
     external_id = TextField(null=True)
     created_at = TimeField()
+    status = TextField(default="complete")
+    streamed_at = TimeField(null=True)
 
     class Meta:
         table_name = "messages"

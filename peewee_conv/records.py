@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from .clock import from_text, to_text
 
@@ -138,6 +138,8 @@ class Message(Record):
     :ivar sequence: its place in the conversation, from 1, never handed out twice.
     :ivar token_count: ``None`` where nobody counted.
     :ivar external_id: the caller's own id, unique in the conversation.
+    :ivar status: ``"complete"``; ``"streaming"`` while it is written piece by piece; ``"interrupted"`` where that ended
+        before its end.
     """
 
     __slots__ = ()
@@ -151,6 +153,7 @@ class Message(Record):
         "external_id",
         "created_at",
         "sequence",
+        "status",
     )
 
     conversation_id: str = column(0)
@@ -161,6 +164,7 @@ class Message(Record):
     metadata: dict[str, Any] = json_object(5)
     external_id: str | None = column(6)
     created_at: datetime = moment(7)
+    status: Literal["complete", "streaming", "interrupted"] = column(8)
 
     @property
     def sequence(self) -> int:
@@ -186,14 +190,14 @@ class SearchHit(Record):
     __slots__ = ()
     fields = ("message", "title", "snippet", "score")
 
-    title: str | None = column(8)
-    snippet: str = column(9)
-    score: float = column(10)
+    title: str | None = column(9)
+    snippet: str = column(10)
+    score: float = column(11)
 
     @property
     def message(self) -> Message:
         """The message itself."""
-        return Message.of(self[:8])
+        return Message.of(self[:9])
 
 
 class Page(list[T], Generic[T]):

@@ -71,6 +71,12 @@ def remove(connection: sqlite3.Connection, number: int, upto: int) -> None:
     )
 
 
+def replace(connection: sqlite3.Connection, id: int, old: str, new: str) -> None:
+    """Put the new content of an indexed message in the place of the old one, before the message changes."""
+    connection.execute("INSERT INTO message_search (message_search, rowid, content) VALUES ('delete', ?, ?)", (id, old))
+    connection.execute("INSERT INTO message_search (rowid, content) VALUES (?, ?)", (id, new))
+
+
 def remove_all(connection: sqlite3.Connection, column: str, value: str) -> None:
     """Take every conversation with *value* in *column* out of the index, before they are deleted together.
 

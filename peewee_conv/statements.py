@@ -19,7 +19,7 @@ CONVERSATION: Final = (
     "number, id, assistant_id, user_id, project_name, title, message_count, token_count, last_sequence,"
     " created_at, updated_at, metadata"
 )
-MESSAGE: Final = "id, role, content, token_count, metadata, external_id, created_at"
+MESSAGE: Final = "id, role, content, token_count, metadata, external_id, created_at, status"
 STORED_MESSAGE: Final = "id, conversation, sequence, role, content, token_count, metadata, external_id, created_at"
 PINNED: Final = "role IN ('system', 'developer')"  # the very text of idx_messages_pinned's WHERE
 
@@ -34,6 +34,13 @@ INSERT_MESSAGE: Final = (
 INSERT_PLAIN_MESSAGE: Final = (
     "INSERT INTO messages (id, conversation, sequence, role, content, created_at) VALUES (?, ?, ?, ?, ?, ?)"
 )
+STALE: Final = (
+    f"SELECT {MESSAGE}, sequence <= (SELECT indexed_sequence FROM conversations WHERE number = conversation)"
+    " FROM messages WHERE status = 'streaming' AND streamed_at <= ?"
+    " AND (? = '' OR conversation IN (SELECT number FROM conversations WHERE user_id = ?))"
+)
+#: What a model may see: not what is still being written, nor what was given up before its first word.
+SEEN: Final = "(status = 'complete' OR status = 'interrupted' AND content <> '')"
 DELETE_MESSAGES: Final = "DELETE FROM messages WHERE id > ? AND id <= ?"
 
 
@@ -84,6 +91,16 @@ class Statements:
             f" (SELECT last_sequence + 1 FROM conversations WHERE {which}), ?3, ?4,"
             " nullif(?5, -1), nullif(?6, ''), nullif(?7, ''), ?8)"
         )
+        self.begin = Statement(
+            f"INSERT INTO messages ({STORED_MESSAGE}, status, streamed_at) VALUES ("
+            f"(SELECT number << 32 | last_sequence + 1 FROM conversations WHERE {which}), {number},"
+            f" (SELECT last_sequence + 1 FROM conversations WHERE {which}), ?3, ?4,"
+            " NULL, nullif(?5, ''), nullif(?6, ''), ?7, 'streaming', ?7)"
+        )
+        self.unfinished = Statement(
+            f"SELECT {MESSAGE}, sequence <= (SELECT indexed_sequence FROM conversations WHERE number = conversation)"
+            f" FROM messages WHERE id = ({number} << 32 | ?3)"
+        )
         self.allot = Statement(
             "UPDATE conversations SET last_sequence = last_sequence + ?3, message_count = message_count + ?3,"
             " token_count = token_count + ?4, updated_at = max(updated_at, ?5),"
@@ -100,14 +117,17 @@ class Statements:
             f"SELECT {MESSAGE} FROM messages WHERE id > {number} << 32 AND id < ({number} << 32 | ?3)"
             " ORDER BY id DESC LIMIT ?4"
         )
-        self.newest = Statement(f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} ORDER BY id DESC LIMIT ?3")
+        self.newest = Statement(
+            f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} AND {SEEN} ORDER BY id DESC LIMIT ?3"
+        )
         # Parameters 3 and 4 are the pinned roles, '' for none; 5 says whether the instructions are pinned.
         self.newest_unpinned = Statement(
-            f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} AND role NOT IN (?3, ?4) ORDER BY id DESC LIMIT ?5"
+            f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} AND {SEEN} AND role NOT IN (?3, ?4)"
+            " ORDER BY id DESC LIMIT ?5"
         )
         # The first row is there for every conversation, with or without instructions.
         self.pinned = Statement(
-            "SELECT 0, 'system', instructions, NULL, NULL, NULL, assistants.updated_at"
+            "SELECT 0, 'system', instructions, NULL, NULL, NULL, assistants.updated_at, 'complete'"
             f" FROM (SELECT assistant_id FROM conversations WHERE {which})"
             " LEFT JOIN assistants ON ?5 AND assistants.id = assistant_id"
             f" UNION ALL SELECT {MESSAGE} FROM messages"
@@ -142,7 +162,7 @@ def search(index: str, filters: tuple[str, ...]) -> str:
     where = "".join(f" AND {condition}" for condition in filters)
     return (
         "SELECT conversations.id, messages.id, role, messages.content, messages.token_count, messages.metadata,"
-        " external_id, messages.created_at, title,"
+        " external_id, messages.created_at, messages.status, title,"
         f" snippet({index}, 0, ?, ?, ?, ?), -rank"
         f" FROM {index} CROSS JOIN messages ON messages.id = {index}.rowid"
         " CROSS JOIN conversations ON number = messages.conversation"

@@ -38,6 +38,7 @@ MESSAGE_EXTRAS: Final = (
 CONVERSATION_EXTRAS: Final = ("tools", "functions", "parallel_tool_calls")
 FIELDS: Final = ("role", "content", "token_count", "metadata", "external_id", "created_at")
 
+_STATUSES = ("complete", "interrupted")
 _METADATA = FIELDS.index("metadata")
 _HEAD = ("id", "title", "project_name", "created_at", "metadata", "messages")
 _SPEAKS_WITHOUT_CONTENT = {"tool_calls", "function_call", "refusal", "audio"}
@@ -50,6 +51,7 @@ class Item(NamedTuple):
     :ivar row: the parameters of ``message_queries.create``.
     :ivar is_untitled: it says that it has no title, and gets none from its messages.
     :ivar given: for each message a bit for each of its fields that the source has.
+    :ivar interrupted: the places of the messages that are incomplete.
     """
 
     line: int
@@ -57,6 +59,7 @@ class Item(NamedTuple):
     is_untitled: bool
     messages: list[NewMessage]
     given: list[int]
+    interrupted: list[int]
 
     @property
     def id(self) -> str:
@@ -71,8 +74,8 @@ class Item(NamedTuple):
     @classmethod
     def load(cls, line: bytes) -> Item:
         """Read what :meth:`dump` wrote."""
-        number, row, is_untitled, messages, given = json.loads(line)
-        return cls(number, tuple(row), is_untitled, [tuple(message) for message in messages], given)
+        number, row, is_untitled, messages, given, interrupted = json.loads(line)
+        return cls(number, tuple(row), is_untitled, [tuple(message) for message in messages], given, interrupted)
 
 
 class Checker:
@@ -101,7 +104,7 @@ class Checker:
             raise InvalidArgument("conversation", type(value).__name__, "a JSON object")
         head, extras = _split(value, CONVERSATION_EXTRAS)
         _refuse_unknown("conversation", head, (*_HEAD, *CONVERSATION_EXTRAS))
-        messages, given = self._messages(head.get("messages"))
+        messages, given, interrupted = self._messages(head.get("messages"))
         first = messages[0][5] if messages and given[0] >> 5 & 1 else self._now
         created_at = arguments.moment("created_at", _moment("created_at", head.get("created_at")), first)
         row = (
@@ -114,7 +117,7 @@ class Checker:
             created_at,
             arguments.json_object("metadata", _merge("conversation", head.get("metadata"), extras)),
         )
-        return Item(line, row, "title" in head and not head["title"], messages, given)
+        return Item(line, row, "title" in head and not head["title"], messages, given, interrupted)
 
     def _id(self, line: int, value: dict[str, Any]) -> str:
         """Return the id, or one made of the content: so that what has none is not stored twice either."""
@@ -134,19 +137,21 @@ class Checker:
             id = f"import-{digest}-{count}"
         return id
 
-    def _messages(self, values: object) -> tuple[list[NewMessage], list[int]]:
+    def _messages(self, values: object) -> tuple[list[NewMessage], list[int], list[int]]:
         if not isinstance(values, list):
             raise InvalidArgument("messages", type(values).__name__, "a list of messages")
-        messages, given, external_ids = [], [], set()
+        messages, given, interrupted, external_ids = [], [], [], set()
         for place, value in enumerate(values):
             fields = _message_fields(place, value)
+            if _is_interrupted(place, fields.pop("status", None)):
+                interrupted.append(place)
             message = self._service._checked_mapping(self._now, place, fields)  # the rules of add_messages
             if message[4] is not None and message[4] in external_ids:
                 raise InvalidArgument(f"messages[{place}].external_id", message[4], "an id that occurs once")
             external_ids.add(message[4])
             messages.append(message)
             given.append(sum(1 << at for at, name in enumerate(FIELDS) if fields.get(name) is not None))
-        return messages, given
+        return messages, given, interrupted
 
 
 def _message_fields(place: int, value: object) -> dict[str, Any]:
@@ -154,7 +159,7 @@ def _message_fields(place: int, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidArgument(where, type(value).__name__, "a JSON object with 'role' and 'content'")
     fields, extras = _split(value, MESSAGE_EXTRAS)
-    _refuse_unknown(where, fields, (*FIELDS, *MESSAGE_EXTRAS))
+    _refuse_unknown(where, fields, (*FIELDS, "status", *MESSAGE_EXTRAS))
     if fields.get("content") is None and extras.keys() & _SPEAKS_WITHOUT_CONTENT:
         fields["content"] = ""
     if isinstance(fields.get("content"), list):
@@ -163,6 +168,10 @@ def _message_fields(place: int, value: object) -> dict[str, Any]:
         fields["metadata"] = _merge(where, fields.get("metadata"), extras)
     fields["created_at"] = _moment(f"{where}.created_at", fields.get("created_at"))
     return fields
+
+
+def _is_interrupted(place: int, status: object) -> bool:
+    return status is not None and arguments.one_of(f"messages[{place}].status", status, _STATUSES) != "complete"
 
 
 def _split(value: dict[str, Any], names: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -223,6 +232,8 @@ def message_dict(message: Message) -> dict[str, Any]:
     if message.external_id is not None:
         told["external_id"] = message.external_id
     told["created_at"] = to_text(message.created_at)
+    if message.status != "complete":
+        told["status"] = "interrupted"  # wherever this is read, nobody writes the rest
     return told
 
 

@@ -16,6 +16,7 @@ from . import message_queries
 from .database.faults import translate
 from .database.handle import Handle
 from .errors import ImportRejected, InvalidArgument
+from .message_queries import Row
 from .schemas import assistant
 from .statements import WHOLE_PROJECT
 from .transfer_shape import Checker, Item, first_difference
@@ -178,10 +179,18 @@ def _store_one(connection: sqlite3.Connection, item: Item) -> tuple[bool, int]:
         new = missing
     if new:
         was_untitled = message_queries.one(connection, WHOLE_PROJECT.find, key)[5] is None
-        message_queries.append_many(connection, WHOLE_PROJECT, key, new)
+        stored = message_queries.append_many(connection, WHOLE_PROJECT, key, new) or []
+        _interrupt(connection, stored, item)
         if item.is_untitled and was_untitled:
             message_queries.update(connection, WHOLE_PROJECT, key, {"title": None}, "")
     return missing is None, len(new)
+
+
+def _interrupt(connection: sqlite3.Connection, stored: list[Row], item: Item) -> None:
+    """Mark the messages just stored that the source says are incomplete."""
+    first = len(item.messages) - len(stored)
+    ids = [(stored[place - first][0],) for place in item.interrupted if place >= first]
+    connection.executemany("UPDATE messages SET status = 'interrupted' WHERE id = ?", ids)
 
 
 def _missing(connection: sqlite3.Connection, item: Item) -> list[message_queries.NewMessage] | None:

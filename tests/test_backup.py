@@ -51,7 +51,7 @@ def query(path: Path, sql: str) -> Any:
 def test_backup_is_one_file_with_everything(filled: Project, tmp_path: Path) -> None:
     done = backup(filled, tmp_path / "b.db")
 
-    assert done == (str(tmp_path / "b.db"), os.stat(tmp_path / "b.db").st_size, 1)
+    assert done == (str(tmp_path / "b.db"), os.stat(tmp_path / "b.db").st_size, 2)
     assert [name for name in os.listdir(tmp_path) if name.startswith("b.db")] == ["b.db"]
     assert query(tmp_path / "b.db", "SELECT content FROM messages") == "before the backup"
 

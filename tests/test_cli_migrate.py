@@ -41,7 +41,7 @@ def test_status_lists_the_scripts(run: Run, path: Path) -> None:
 
     assert done.status == 0
     assert f"version {HEAD} of {HEAD}\n" in done.out
-    assert "0001_initial  applied\n" in done.out
+    assert f"{NEWEST}  applied\n" in done.out
 
 
 def test_status_as_json(run: Run, path: Path) -> None:

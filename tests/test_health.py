@@ -202,7 +202,7 @@ def test_file_of_an_older_application_is_outdated_and_its_folder_not_ours(projec
 
     problems = project.check()
 
-    detail = "the schema version is 0 of 1: the next ordinary open upgrades it"
+    detail = "the schema version is 0 of 2: the next ordinary open upgrades it"
     assert problems == [Problem("outdated", detail, True)]
     assert project.repair().left == []
     assert old.parent.stat().st_mode & 0o777 == 0o755
@@ -377,7 +377,7 @@ def test_health_of_nothing_makes_nothing(project: Project) -> None:
     found = project.health()
 
     assert (found.exists, found.journal_mode, found.schema_version) == (False, None, 0)
-    assert found.pending == ["0001_initial"]
+    assert found.pending == ["0001_initial", "0002_message_status"]
     assert not project.exists()
 
 

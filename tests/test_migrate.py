@@ -13,7 +13,7 @@ import pytest
 from tickets import INITIAL, Tickets, make_tickets
 from upgrades import ADD_LABEL, BOOKKEEPING, FAILING, REBUILD, File, MakeScripts
 
-from peewee_conv import Project, migrate
+from peewee_conv import Project, maintenance, migrate
 from peewee_conv.errors import (
     DatabaseBusy,
     InvalidArgument,
@@ -117,6 +117,19 @@ def test_a_script_without_down_cannot_be_reverted(file: File, scripts: MakeScrip
 
 def test_status_of_a_new_file_shows_every_script_as_pending(file: File, scripts: MakeScripts) -> None:
     assert file.status(scripts(INITIAL)) == [ScriptStatus(1, "0001_step", False)]
+
+
+def test_messages_outlive_the_way_to_an_older_release_and_back(make_project: Callable[..., Project]) -> None:
+    project = make_project()
+    talk = project.conversations.create().id
+    project.conversations.add_message(talk, "user", "kept")
+    project.conversations.begin_message(talk, content="half")
+    maintenance.downgrade(project, to=1)
+
+    again = make_project().conversations.messages(talk)
+
+    assert [(message.content, message.status) for message in again] == [("kept", "complete"), ("half", "complete")]
+    assert make_project().check() == []
 
 
 def test_every_bundled_script_goes_up_down_and_up(file: File) -> None:

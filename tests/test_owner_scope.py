@@ -37,6 +37,10 @@ VERBS: dict[str, tuple[Callable[[Conversations, str], Any], Any]] = {
         lambda service, id: service.add_messages(id, [{"role": "user", "content": "x", "external_id": "e-1"}]),
         ConversationNotFound,
     ),
+    "begin_message": (lambda service, id: service.begin_message(id), ConversationNotFound),
+    "extend_message": (lambda service, id: service.extend_message(id, 2, "stolen"), ConversationNotFound),
+    "finish_message": (lambda service, id: service.finish_message(id, 2), ConversationNotFound),
+    "interrupt_message": (lambda service, id: service.interrupt_message(id, 2), ConversationNotFound),
     "messages": (lambda service, id: service.messages(id), ConversationNotFound),
     "iterate": (lambda service, id: list(service.iterate(id)), ConversationNotFound),
     "context": (lambda service, id: service.context(id, pin=("system", "instructions")), ConversationNotFound),
@@ -91,7 +95,7 @@ def test_the_conversation_of_another_is_as_if_it_were_missing(shared: Project, v
 @pytest.mark.parametrize("verb", VERBS)
 def test_ones_own_conversation_is_there(shared: Project, verb: str) -> None:
     call, _ = VERBS[verb]
-    shared.conversations.add_message("of-ada", "user", "more")
+    shared.conversations.begin_message("of-ada", content="more")
     if verb == "add_messages":
         shared.conversations.clear("of-ada")
     if verb == "add_message":

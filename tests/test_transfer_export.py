@@ -213,7 +213,10 @@ def test_any_contents_come_back_from_markdown_to_the_byte(contents: list[str]) -
     conversation = Conversation.of(
         (1, "c", None, None, None, "T\n# U", len(contents), 0, len(contents), now, now, "{}")
     )
-    messages = [Message.of(("c", at, "user", content, None, None, None, now)) for at, content in enumerate(contents, 1)]
+    messages = [
+        Message.of(("c", at, "user", content, None, None, None, now, "complete"))
+        for at, content in enumerate(contents, 1)
+    ]
 
     text = "".join(chunks(conversation, messages)) * 2
     found = list(conversations(io.BytesIO(text.encode()), Limits(10**6, 10**6)))

@@ -15,7 +15,7 @@ def test_program_that_the_type_checkers_check_runs(tmp_path: Path) -> None:
     seen = typing_sample.main(tmp_path / "projects")
 
     assert seen == {
-        "window": ["You analyse markets.", "What's the market outlook?", "Calm."],
+        "window": ["You analyse markets.", "What's the market outlook?", "Calm.", "Still calm."],
         "refused": ("role", "nowhere"),
         "counted": 1,
         "notes": ["buy paper"],

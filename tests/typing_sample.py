@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import peewee
 
@@ -55,6 +55,12 @@ def talk_to(project: Project, bot: Assistant) -> Conversation:
     assert_type((asked.sequence, asked.role, asked.token_count), tuple[int, str, int | None])
     more = conversations.add_messages(talk.id, [{"role": "assistant", "content": "Calm."}])
     assert_type(more, list[Message])
+    answer = assert_type(conversations.begin_message(talk.id, metadata={"model": "small"}), Message)
+    answer = assert_type(conversations.extend_message(talk.id, answer.sequence, "Still "), Message)
+    assert_type(conversations.interrupt_message(talk.id, answer.sequence), Message)
+    assert_type(conversations.finish_message(talk.id, answer.sequence, content="Still calm."), Message)
+    assert_type(conversations.interrupt_stale(older_than_seconds=300), int)
+    assert_type(answer.status, Literal["complete", "streaming", "interrupted"])
     assert_type(conversations.update(talk.id, title=None, metadata={"mood": "good"}), Conversation)
     assert_type(conversations.prune(talk.id, keep=10), int)
     empty = conversations.create()
@@ -67,7 +73,8 @@ def read_back(project: Project, talk: Conversation) -> list[str]:
     """Every verb that reads a conversation."""
     conversations = project.conversations
     assert_type(conversations.find(talk.id), Conversation | None)
-    page = assert_type(conversations.list(project_name="demo"), Page[Conversation])
+    assert_type(conversations.find_by_number(talk.number), Conversation | None)
+    page = assert_type(conversations.list(project_name="demo", order="created"), Page[Conversation])
     assert_type(page.next, str | None)
     assert_type(page[0].title, str | None)
     assert_type(conversations.messages(talk.id, after=1, limit=5), list[Message])

@@ -13,6 +13,7 @@ from ..database.handle import Handle
 from ..errors import AlreadyExists, ConversationNotFound, InvalidArgument
 from ..ids import check_id, new_id
 from ..message_queries import NewMessage
+from ..message_streams import MessageStreams
 from ..records import Conversation, Message, Page, SearchHit
 
 Order = Literal["activity", "created"]
@@ -21,7 +22,7 @@ _MARKS = ("[", "]")
 _ORDERS = {"activity": ("updated_at", 10), "created": ("created_at", 9)}  # the column, and its place in a record
 
 
-class Conversations:
+class Conversations(MessageStreams):
     """The conversations of a project, as ``project.conversations``.
 
     Messages of a conversation are numbered 1, 2, 3, ... in the order in which they are acknowledged, whoever appends:
@@ -206,7 +207,7 @@ class Conversations:
             stored = self._stored(conversation_id, new)
             if stored is not None:
                 return stored
-        return Message.of((conversation_id, key, *new))
+        return Message.of((conversation_id, key, *new, "complete"))
 
     def add_messages(self, conversation_id: str, messages: Iterable[Mapping[str, Any]]) -> builtins.list[Message]:
         """Append messages in their order, all or none, and return them.
@@ -396,12 +397,6 @@ class Conversations:
     def _rows(self, conversation_id: str, sql: str, *params: Any) -> Any:
         rows = self._handle.read(message_queries.rows, sql, (*self._key(conversation_id), *params))
         return rows or self._none_or_missing(conversation_id)
-
-    def _none_or_missing(self, conversation_id: str) -> builtins.list[Any]:
-        """Tell an empty conversation from a missing one: asked only where there is no row."""
-        if self._handle.read(message_queries.one, self._sql.exists, self._key(conversation_id)) is None:
-            raise ConversationNotFound(conversation_id)
-        return []
 
     def _checked(
         self,
