@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ..database.schema import Schema
@@ -119,6 +119,8 @@ def _leave(block: AbstractContextManager[Transaction], error: BaseException | No
 # --- which transaction a task is in -------------------------------------------------------------------------------
 
 _current: ContextVar[Lane | None] = ContextVar("peewee_conv_lane", default=None)
+#: What tasks have open without a block: theirs alone, not of the tasks that they start.
+of_tasks: WeakKeyDictionary[asyncio.Task[Any], dict[Project, Lane]] = WeakKeyDictionary()
 
 
 def lane_of(project: Project) -> Lane | None:
@@ -126,7 +128,15 @@ def lane_of(project: Project) -> Lane | None:
     lane = _current.get()
     while lane is not None and not (lane.is_open and lane.project == project and _is_of_this_loop(lane)):
         lane = lane.parent
-    return lane
+    return lane or lane_of_task(project, asyncio.current_task())
+
+
+def lane_of_task(project: Project, task: asyncio.Task[Any] | None) -> Lane | None:
+    """Return the transaction of *project* that a task has open without a block."""
+    if not of_tasks or task is None:
+        return None
+    lane = of_tasks.get(task, {}).get(project)
+    return lane if lane is not None and lane.is_open else None
 
 
 def _is_of_this_loop(lane: Lane) -> bool:
