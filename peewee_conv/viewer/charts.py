@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 _GAP = 0.24  # of a column's room
+_ROUND = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
 _DAY = 24 * 60  # minutes
 
 
@@ -65,7 +66,7 @@ def scale_for(largest: float) -> Scale:
     if largest <= 0:
         return Scale(1, (0, 1))
     size = 10 ** math.floor(math.log10(largest))
-    top = next(int(size * factor) or 1 for factor in (1, 2, 5, 10) if size * factor >= largest)
+    top = next(math.ceil(size * factor) for factor in _ROUND if size * factor >= largest)
     return Scale(top, (0, top // 2, top) if top % 2 == 0 else (0, top))
 
 

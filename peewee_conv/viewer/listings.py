@@ -17,10 +17,22 @@ _FILTERS = ("user_id", "assistant_id", "project_name")
 
 
 def conversations(look: Look) -> Values:
-    """Gather a page of the conversations, the newest activity first."""
-    given, after = _filters(look), look.query.text("after")
-    found = look.project.conversations.list(**given, limit=_PER_PAGE, after=after)
-    return {**_rows(look, found), "given": given, "next": found.next, "is_first": after is None}
+    """Gather a page of the conversations, the newest activity first; with a text, those that have it in a message."""
+    given, after, text = _filters(look), look.query.text("after"), look.query.text("q")
+    if text is None:
+        found = look.project.conversations.list(**given, limit=_PER_PAGE, after=after)
+        shown = {"problem": None, "next": found.next, "is_first": after is None}
+        return {**_rows(look, found), **shown, "given": given, "q": None}
+    hits, problem = _hits(look, text, given)
+    shown = {"problem": problem, "next": None, "is_first": True}
+    return {**_rows(look, _conversations_of(look, hits)), **shown, "given": given, "q": text}
+
+
+def _conversations_of(look: Look, hits: list[SearchHit]) -> list[Conversation]:
+    """Return the conversations that have what was found, the best match first."""
+    ids = dict.fromkeys(hit.message.conversation_id for hit in hits)
+    found = [look.project.conversations.find(id) for id in ids]
+    return [row for row in found if row is not None]  # not deleted meanwhile
 
 
 def _filters(look: Look) -> dict[str, Any]:

@@ -57,9 +57,16 @@ def schedules(look: Look) -> Values:
         "overrides": {schedule.id: look.project.schedules.overrides(schedule.id) for schedule in found},
         "windows": look.project.schedules.active_windows(now),
         "days": _DAYS,
+        "days_of": {schedule.id: _days(schedule) for schedule in found},
         "now": now,
         "now_at": round(100 * (now.hour * 60 + now.minute) / (24 * 60), 3),
     }
+
+
+def _days(schedule: Schedule) -> str:
+    if schedule.days_of_week == 127:
+        return "every day"
+    return " ".join(name[:3] for day, name in enumerate(_DAYS) if schedule.is_active_on_day(day)) or "never"
 
 
 def _week_of(place: int, schedule: Schedule) -> dict[str, Any]:

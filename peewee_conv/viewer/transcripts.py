@@ -105,7 +105,7 @@ def export(look: Look) -> Download:
     form = look.query.choice("format", tuple(_FORMATS), "jsonl")
     found = look.project.conversations.get(look.query.exact("id"))
     mimetype, suffix = _FORMATS[form]
-    stream = cast(IO[bytes], tempfile.SpooledTemporaryFile(_IN_MEMORY))
+    stream = cast(IO[bytes], tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115 - closed with the response
     if form == "jsonl":
         export_conversations(look.project, stream, conversation_ids=[found.id])
     else:
