@@ -64,7 +64,7 @@ class Session:
     def add_all(self, instances: Iterable[Base]) -> None:
         """Take objects into the session."""
         for instance in instances:
-            self._unit.add(instance)
+            self.add(instance)
 
     def delete(self, instance: Base) -> None:
         """Have the row of an object deleted by the next flush.
