@@ -39,7 +39,8 @@ except ImportError as error:
 
 ProjectOf: TypeAlias = Callable[[], "str | Project | None"]
 
-_NAME = "peewee_conv"
+_NAME = "peewee_conv"  # in app.extensions and in g
+_ANSWERED = "peewee_conv_answered"  # in g
 _PREFIX = "PEEWEE_CONV_"
 _DEFAULTS = {"ROOT": None, "PROJECT": None, "HANDLE_ERRORS": True}
 
@@ -194,9 +195,11 @@ def _read_path(app: Flask, name: str) -> str | None:
 class _Current:
     """The project of one application context, and the scope in which its models work until the view has answered."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, *, was_answered: bool) -> None:
         self.project = project
-        self.scope = project.scope().__enter__()
+        self.scope = project.scope()
+        if not was_answered:
+            self.scope.__enter__()
 
     def release(self) -> None:
         self.scope.__exit__()
@@ -217,7 +220,7 @@ def _find_project() -> Project:
     places = _app_projects()
     current: _Current | None = g.get(_NAME)
     if current is None:
-        current = _Current(places.current())
+        current = _Current(places.current(), was_answered=g.get(_ANSWERED, False))
         setattr(g, _NAME, current)
     return current.project
 
@@ -229,8 +232,9 @@ def _release(error: BaseException | None = None) -> None:
 
 
 def _release_with_the_answer(response: Response) -> Response:
-    # Not as late as the teardown, which comes after the last part of a stream that keeps its context.
+    # Not as late as the teardown, which may come after the last part of a stream that keeps its context.
     _release()
+    setattr(g, _ANSWERED, True)
     return response
 
 

@@ -48,18 +48,28 @@ def test_stream_that_keeps_its_context_stores_what_it_sends_and_holds_nothing(ap
     assert (held, on_loan(), bound_scope()) == ([0, 0], 0, None)
 
 
-def test_stream_asks_for_the_project_first_and_releases_it(app: flask.Flask) -> None:
+def test_stream_that_is_the_first_to_ask_for_the_project_holds_nothing_either(app: flask.Flask) -> None:
+    held: list[int] = []
+
     @app.get("/<project>/stream")
     def stream(project: str) -> flask.Response:
         @flask.stream_with_context
         def parts() -> Iterator[str]:
             yield str(len(current_project.conversations.list()))
-            yield str(Message.select().count())
+            held.append(on_loan())
 
         return flask.Response(parts())
 
-    assert app.test_client().get("/aurora/stream").text == "10"
-    assert (on_loan(), bound_scope()) == (0, None)
+    assert app.test_client().get("/aurora/stream").text == "1"
+    assert (held, on_loan(), bound_scope()) == ([0], 0, None)
+
+
+def test_context_that_is_kept_after_the_answer_holds_nothing(app: flask.Flask) -> None:
+    with app.test_client() as client:
+        client.get("/aurora/models")
+
+        assert (on_loan(), bound_scope()) == (0, None)
+        assert len(current_project.conversations.list()) == 1
 
 
 def test_generator_that_outlives_its_request_takes_the_project_along(app: flask.Flask) -> None:
