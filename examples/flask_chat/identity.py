@@ -15,6 +15,7 @@ from typing import NoReturn
 from flask import Response, abort, current_app, g, jsonify, make_response, request, url_for
 
 from peewee_conv.account_records import SignIn, User
+from peewee_conv.errors import ReferralKeyRequired
 from peewee_conv.flask_ext import current_project
 
 SESSION, VISITOR = "chat_session", "chat_visitor"
@@ -36,10 +37,13 @@ def sign_in(form: Mapping[str, str]) -> SignIn:
     :raises ReferralKeyInvalid: the user is new and has no invitation that holds.
     """
     profile = current_app.config["CHAT_IDENTIFY"](form)
-    key = str(form.get("invitation", "")).strip() or None
-    if key is None and current_app.config["CHAT_OPEN"]:
-        key = current_project.accounts.create_key()
-    return current_project.accounts.sign_in(profile, referral_key=key)
+    accounts = current_project.accounts
+    try:
+        return accounts.sign_in(profile, referral_key=str(form.get("invitation", "")).strip())
+    except ReferralKeyRequired:
+        if not current_app.config["CHAT_OPEN"]:
+            raise
+        return accounts.sign_in(profile, referral_key=accounts.create_key())
 
 
 def remember(response: Response, entry: SignIn) -> Response:

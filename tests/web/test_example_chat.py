@@ -112,6 +112,13 @@ def test_new_user_needs_an_invitation_that_holds(tmp_path: Path, project: Projec
     assert browser.post("/sign-in", {"email": "ada@example.com", "invitation": key}).status_code == 204
 
 
+def test_open_door_makes_invitations_for_new_users_alone(app: flask.Flask, ada: Browser, project: Project) -> None:
+    Browser(app).sign_in()
+    Browser(app).sign_in("bob@example.com", invitation=project.accounts.create_key())
+
+    assert [key.is_used for key in project.accounts.list_keys()] == [True, True]
+
+
 def test_invitations_come_from_the_command_line(tmp_path: Path) -> None:
     app = make_app(tmp_path, CHAT_OPEN=False)
 
@@ -188,6 +195,16 @@ def test_message_that_is_sent_again_is_stored_once(ada: Browser) -> None:
 
     assert [answer.json["sequence"] for answer in sent] == [1, 1]
     assert len(ada.get(f"/talks/{talk}/messages").json["messages"]) == 1
+
+
+def test_messages_are_read_on_from_a_sequence(ada: Browser) -> None:
+    talk = ada.talk()
+    for content in ("one", "two", "three"):
+        ada.post(f"/talks/{talk}/messages", {"content": content})
+
+    found = ada.get(f"/talks/{talk}/messages?after=1").json["messages"]
+
+    assert [message["content"] for message in found] == ["two", "three"]
 
 
 def test_conversations_of_others_are_missing(app: flask.Flask, ada: Browser) -> None:
