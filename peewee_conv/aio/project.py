@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..backup import Backup, Restored
     from ..health import Health, Repair
     from ..health_checks import Problem
+    from ..settings import Settings
+    from ..upgrades import UpgradeReport
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,6 +106,11 @@ class AsyncProject:
     def name(self) -> str:
         """The name of the directory."""
         return self._project.name
+
+    @property
+    def settings(self) -> Settings:
+        """How the project's files are kept."""
+        return self._project.settings
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AsyncProject) and other._project == self._project
@@ -223,6 +230,15 @@ class AsyncProjects:
     async def delete(self, name: str, timeout: float = 5.0) -> bool:
         """Delete a project's data, as ``Projects.delete`` does."""
         return await self._run(self._projects.delete, name, timeout)
+
+    async def upgrade(
+        self, *, dry_run: bool = False, on_progress: Callable[[int, int], object] | None = None
+    ) -> UpgradeReport:
+        """Bring every file of every project to the newest version, as ``Projects.upgrade`` does.
+
+        :param on_progress: called in another thread.
+        """
+        return await self._run(self._projects.upgrade, dry_run=dry_run, on_progress=on_progress)
 
     async def _run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return await settled(read_in_thread(work, *args, **kwargs))
