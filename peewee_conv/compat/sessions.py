@@ -59,6 +59,12 @@ class ConversationSession(Session):
             instance._join(self)
         super().add(instance)
 
+    def delete(self, instance: orm_objects.Base) -> None:
+        """Have the row of an object deleted by the next flush; one that a function returned is taken in first."""
+        if isinstance(instance, Base) and instance._record is not None:
+            self.add(instance)
+        super().delete(instance)
+
     def loaded(self, entity: type[orm_objects.Base], row: tuple[Any, ...]) -> orm_objects.Base:
         """Return the object of a row."""
         instance = super().loaded(entity, row)
