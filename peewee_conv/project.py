@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .services.features import Features
     from .services.schedules import Schedules
     from .services.usage import Usage
+    from .upgrades import UpgradeReport
 
 _OLD_PLACES = (assistant, features)  # the schemas whose files may lie where an older application kept them
 
@@ -326,6 +327,18 @@ class Projects:
         with suppress(OSError):  # the application's own files live here too
             os.rmdir(self._path(name))
         return True
+
+    def upgrade(
+        self, *, dry_run: bool = False, on_progress: Callable[[int, int], object] | None = None
+    ) -> UpgradeReport:
+        """Bring every file of every project to the newest version and go on after a failure: see the report.
+
+        :param dry_run: only tell what is due; nothing is written.
+        :param on_progress: called with the projects done and their number.
+        """
+        from .upgrades import upgrade
+
+        return upgrade(self, dry_run=dry_run, on_progress=on_progress)
 
     def _path(self, name: str) -> str:
         path = os.path.join(self._root, paths.check_project_name(name))

@@ -31,14 +31,14 @@ def add_commands(commands: Commands) -> None:
             "peewee-conv migrate up --schema tickets --migrations myapp/migrations",
         ),
     )
-    _add_schema(parser)
+    add_schema(parser)
     actions = Commands(parser, dest="action", title="actions")
-    _add_schema(
+    add_schema(
         actions.add(
             "status", _status, summary="list the upgrade scripts and which of them the file has", usage="[options]"
         )
     )
-    _add_schema(actions.add("up", _up, summary="apply every script that is pending", usage="[options]"))
+    add_schema(actions.add("up", _up, summary="apply every script that is pending", usage="[options]"))
     _add_down(actions)
 
 
@@ -55,10 +55,11 @@ def _add_down(actions: Commands) -> None:
     )
     parser.add_argument("--to", metavar="N", type=whole_number, help="the version to return to (one less than now)")
     parser.add_argument("--yes", action="store_true", help="go ahead although the file holds data")
-    _add_schema(parser)
+    add_schema(parser)
 
 
-def _add_schema(parser: Parser) -> None:
+def add_schema(parser: Parser) -> None:
+    """Add the options that name a schema."""
     suppress = argparse.SUPPRESS  # it may stand before or after the action
     parser.add_argument(
         "--schema", metavar="NAME", default=suppress, help=f"{', '.join(BUNDLED)}, or one of your own (assistant)"
@@ -68,7 +69,8 @@ def _add_schema(parser: Parser) -> None:
     )
 
 
-def _schema(args: argparse.Namespace) -> Schema:
+def schema_of(args: argparse.Namespace) -> Schema:
+    """Return the schema that is named; the one of the conversations, if none is."""
     from peewee_conv import schemas
 
     name, folder = getattr(args, "schema", "assistant"), getattr(args, "migrations", None)
@@ -88,7 +90,7 @@ def _schema(args: argparse.Namespace) -> Schema:
 def _status(args: argparse.Namespace, console: Console) -> int:
     from peewee_conv.maintenance import migration_status
 
-    schema = _schema(args)
+    schema = schema_of(args)
     with projects.existing(args, schema) as project:
         status = migration_status(project, schema)
     if console.as_json:
@@ -114,7 +116,7 @@ def _status(args: argparse.Namespace, console: Console) -> int:
 def _up(args: argparse.Namespace, console: Console) -> int:
     from peewee_conv.maintenance import migration_status, upgrade
 
-    schema = _schema(args)
+    schema = schema_of(args)
     with projects.existing(args, schema) as project:
         applied = upgrade(project, schema)
         version = migration_status(project, schema).version
@@ -129,7 +131,7 @@ def _up(args: argparse.Namespace, console: Console) -> int:
 def _down(args: argparse.Namespace, console: Console) -> int:
     from peewee_conv.maintenance import downgrade, migration_status
 
-    schema = _schema(args)
+    schema = schema_of(args)
     with projects.existing(args, schema) as project:
         version = migration_status(project, schema).version
         target = max(0, version - 1) if args.to is None else args.to

@@ -108,13 +108,28 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
 
 def build_parser() -> Parser:
     """Return the parser of the whole command line."""
-    from . import accounts, adopt, backup, check, conversations, demo, features, migrate, schedules, stats, transfer
+    from . import (
+        accounts,
+        adopt,
+        backup,
+        check,
+        conversations,
+        demo,
+        features,
+        migrate,
+        schedules,
+        serve,
+        stats,
+        transfer,
+        upgrade,
+    )
 
     parser = Parser(prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG, usage="%(prog)s COMMAND [options]")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
     add_shared(parser)
     commands = Commands(parser)
-    for module in (demo, transfer, adopt, conversations, stats, accounts, features, schedules, migrate, check, backup):
+    talks = (demo, transfer, adopt, conversations, stats)
+    for module in (*talks, accounts, features, schedules, migrate, upgrade, check, backup, serve):
         module.add_commands(commands)
     return parser
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from peewee_conv.database.schema import Schema
 from peewee_conv.errors import ConversationNotFound, PeeweeConvError
-from peewee_conv.project import Project
+from peewee_conv.project import Project, Projects
 from peewee_conv.records import Conversation
 from peewee_conv.schemas import assistant
 
@@ -22,6 +22,24 @@ class NoProject(PeeweeConvError):
         what = "there is no such directory" if not os.path.isdir(path) else f"it has no {schema} database"
         advice = "" if was_named else "; name the project with --project PATH or PEEWEE_CONV_PROJECT"
         super().__init__(f"{path} is no project: {what}{advice}")
+
+
+class NoRoot(PeeweeConvError):
+    """There is no folder of projects where the command expects one."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(f"{path} is no folder of projects: there is no such directory")
+
+
+def root(path: str) -> Projects:
+    """Return the projects below a folder that exists.
+
+    :raises NoRoot: there is none.
+    """
+    if not os.path.isdir(path):
+        raise NoRoot(path)
+    return Projects(path)
 
 
 @contextmanager
