@@ -33,6 +33,7 @@ _ANSWERS: tuple[tuple[type[PeeweeConvError], int, str | None], ...] = (
     (errors.AlreadyExists, 409, None),
     (errors.DependencyCycle, 409, None),
     (errors.FeatureStateConflict, 409, None),
+    (errors.MessageStateConflict, 409, None),
     (errors.LimitReached, 409, None),
     (errors.RateLimited, 429, None),
     (errors.ProjectInUse, 500, _INTERNAL),  # two parts of the application differ in its settings
@@ -94,5 +95,5 @@ def _report(error: PeeweeConvError) -> None:
 
 def _wants_json() -> bool:
     """Say whether the client asks for JSON; where anything will do, whether it sent JSON."""
-    kinds = ["application/json", "text/plain"]
-    return request.accept_mimetypes.best_match(kinds if request.is_json else kinds[::-1]) == "application/json"
+    kinds = ["application/json", "text/plain"] if request.is_json else ["text/plain", "application/json"]
+    return request.accept_mimetypes.best_match(kinds, kinds[0]) == "application/json"
