@@ -1,0 +1,69 @@
+"""What HAIA's repository asks the conversations of a project for: plain functions, each run once in a thread."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TypeAlias
+
+from ..errors import ConversationNotFound
+from ..records import Conversation, Message
+from ..services.conversations import Conversations
+from . import walks
+from .repository_errors import ConversationNotFoundError
+
+Whole: TypeAlias = tuple[Conversation, list[Message]]
+
+_BATCH = 10_000
+
+
+def whole(talks: Conversations, number: int) -> Whole | None:
+    """Return a conversation and its messages, or ``None``."""
+    talk = talks.find_by_number(number)
+    if talk is None:
+        return None
+    try:
+        return talk, list(talks.iterate(talk.id, batch=_BATCH))
+    except ConversationNotFound:  # deleted meanwhile
+        return None
+
+
+def newest(talks: Conversations, number: int, limit: int) -> list[Message]:
+    """Return the newest messages that a model should see, oldest first; nothing where there is no conversation."""
+    talk = talks.find_by_number(number)
+    try:
+        return [] if talk is None else talks.context(talk.id, max_messages=limit)
+    except ConversationNotFound:
+        return []
+
+
+def listing(talks: Conversations, limit: int, offset: int) -> list[Whole]:
+    """Return conversations with their messages, the newest activity first."""
+    found = islice(walks.every(talks.list, most=offset + limit), offset, offset + limit)
+    wholes = (whole(talks, talk.number) for talk in found)
+    return [each for each in wholes if each is not None]
+
+
+def append(talks: Conversations, number: int, role: str, content: str) -> tuple[Conversation, Message, Conversation]:
+    """Append a message; return the conversation before, the message, and the conversation with it.
+
+    It runs in a transaction, so that the conversation is there until the end.
+
+    :raises ConversationNotFoundError: there is none.
+    """
+    before = talks.find_by_number(number)
+    if before is None:
+        raise ConversationNotFoundError(number)
+    message = talks.add_message(before.id, role, content)
+    return before, message, talks.get(before.id)
+
+
+def delete(talks: Conversations, number: int) -> bool:
+    """Delete a conversation with all its messages; return whether there was one."""
+    talk = talks.find_by_number(number)
+    return talk is not None and talks.delete(talk.id)
+
+
+def count(talks: Conversations, number: int) -> int:
+    """Return how many messages a conversation has; the number is kept with it, nothing is counted."""
+    talk = talks.find_by_number(number)
+    return 0 if talk is None else talk.message_count
