@@ -11,7 +11,7 @@ import flask
 import pytest
 from flask_app import add_view, make_app, make_project
 
-from peewee_conv import Project, errors
+from peewee_conv import Project, errors, set_connection_limit
 from peewee_conv.errors import PeeweeConvError
 from peewee_conv.flask_ext import PeeweeConv, current_project
 
@@ -96,6 +96,18 @@ def test_locked_database_is_busy_and_says_when_to_come_back(root: Path) -> None:
     assert (answer.status_code, answer.text) == (503, "the project is busy, try again in a moment\n")
     assert answer.headers["Retry-After"] == "1"
     assert app.test_client().get("/aurora/work").status_code == 200
+
+
+def test_server_with_all_connections_in_use_is_busy(root: Path) -> None:
+    client = make_app(root, PEEWEE_CONV_BUSY_TIMEOUT_MS=50).test_client()
+    set_connection_limit(1)
+
+    with make_project(root, "borealis") as other:
+        other.conversations.list()
+        answer = client.get("/aurora/titles")
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert client.get("/aurora/titles").status_code == 200
 
 
 def test_spent_budget_says_when_to_come_back(root: Path) -> None:
