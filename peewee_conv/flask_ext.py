@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from . import paths
 from .errors import InvalidArgument, MissingExtra, NoCurrentProject, ProjectNotBound
@@ -32,15 +33,17 @@ from .project import Project, Projects
 from .settings import Settings
 
 try:
-    from flask import Flask, Response, current_app, g, has_app_context, has_request_context
+    from flask import Flask, Response, current_app, g, has_app_context, has_request_context, request
     from werkzeug.local import LocalProxy
 except ImportError as error:
     raise MissingExtra("peewee_conv.flask_ext", "Flask", "web") from error
 
+if TYPE_CHECKING:
+    from .database.scope import Scope
+
 ProjectOf: TypeAlias = Callable[[], "str | Project | None"]
 
 _NAME = "peewee_conv"  # in app.extensions and in g
-_ANSWERED = "peewee_conv_answered"  # in g
 _PREFIX = "PEEWEE_CONV_"
 _DEFAULTS = {"ROOT": None, "PROJECT": None, "HANDLE_ERRORS": True}
 
@@ -73,6 +76,7 @@ class PeeweeConv:
         places = AppProjects(app, lambda: project or self._project_of)
         app.extensions[_NAME] = places
         app.after_request(_release_with_the_answer)
+        app.teardown_request(_release)
         app.teardown_appcontext(_release)
         if app.config["PEEWEE_CONV_HANDLE_ERRORS"]:
             from . import flask_errors
@@ -193,16 +197,34 @@ def _read_path(app: Flask, name: str) -> str | None:
 
 
 class _Current:
-    """The project of one application context, and the scope in which its models work until the view has answered."""
+    """The project of one request, and the scope in which its models work until the view has answered."""
 
-    def __init__(self, project: Project, *, was_answered: bool) -> None:
+    def __init__(self) -> None:
+        self.project: Project | None = None
+        self.scope: Scope | None = None
+        self.is_answered = False
+
+    def begin(self, project: Project) -> Project:
+        if not self.is_answered:
+            self.scope = project.scope().__enter__()
         self.project = project
-        self.scope = project.scope()
-        if not was_answered:
-            self.scope.__enter__()
+        return project
 
     def release(self) -> None:
-        self.scope.__exit__()
+        if self.scope is not None:
+            self.scope.__exit__()
+
+
+def _current() -> _Current:
+    """Return what belongs to this request, or to an application context without one.
+
+    By request, because those that are made inside one application context, as tests do, have all the same ``g``.
+    """
+    if _NAME not in g:
+        setattr(g, _NAME, WeakKeyDictionary())
+    known: WeakKeyDictionary[object, _Current] = g.get(_NAME)
+    proxy: Any = request if has_request_context() else g
+    return known.setdefault(proxy._get_current_object(), _Current())
 
 
 def _app_projects() -> AppProjects:
@@ -217,24 +239,19 @@ def _app_projects() -> AppProjects:
 
 
 def _find_project() -> Project:
-    places = _app_projects()
-    current: _Current | None = g.get(_NAME)
-    if current is None:
-        current = _Current(places.current(), was_answered=g.get(_ANSWERED, False))
-        setattr(g, _NAME, current)
-    return current.project
+    places, current = _app_projects(), _current()
+    return current.project or current.begin(places.current())
 
 
 def _release(error: BaseException | None = None) -> None:
-    current: _Current | None = g.get(_NAME)
-    if current is not None:
-        current.release()
+    _current().release()
 
 
 def _release_with_the_answer(response: Response) -> Response:
     # Not as late as the teardown, which may come after the last part of a stream that keeps its context.
-    _release()
-    setattr(g, _ANSWERED, True)
+    current = _current()
+    current.release()
+    current.is_answered = True
     return response
 
 

@@ -203,6 +203,34 @@ def test_contexts_that_nest_have_a_project_each(tmp_path: Path) -> None:
         assert Conversation.get_by_id(before.number).title == "one"
 
 
+def test_requests_inside_one_application_context_have_a_project_each(root: Path) -> None:
+    make_project(root, "aurora", "Outlook")
+    make_project(root, "borealis", "Weather")
+    app = make_app(root)
+    client = app.test_client()
+
+    with app.app_context():
+        assert client.get("/aurora/titles").json == ["Outlook"]
+        assert client.get("/borealis/titles").json == ["Weather"]
+        assert (on_loan(), bound_scope()) == (0, None)
+
+
+def test_request_inside_a_request_leaves_the_outer_one_its_project(root: Path) -> None:
+    make_project(root, "aurora", "Outlook")
+    make_project(root, "borealis", "Weather")
+    app = make_app(root)
+
+    def work(project: Project) -> Any:
+        before = Conversation.select(Conversation.title).scalar() if project.conversations.list() else None
+        inside = app.test_client().get("/borealis/titles").json
+        return [before, inside, project.name, Conversation.select(Conversation.title).scalar()]
+
+    add_view(app, work)
+
+    assert app.test_client().get("/aurora/work").json == ["Outlook", ["Weather"], "aurora", "Outlook"]
+    assert (on_loan(), bound_scope()) == (0, None)
+
+
 def test_threads_of_a_server_never_meet_in_a_project(root: Path) -> None:
     names = [f"project-{number}" for number in range(6)]
     for name in names:
