@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -167,6 +168,35 @@ def test_another_thread_in_the_middle_of_a_transaction_gets_one_error(
     assert "another thread is in the middle of this transaction" in str(error)
     session.commit()
     assert column(tmp_path) == ["Log out", "second"]
+
+
+def test_a_commit_of_another_thread_does_not_end_the_transaction(session: Session, tmp_path: Path) -> None:
+    session.add(feature())
+    session.flush()
+
+    error = in_thread(session.commit)
+
+    assert isinstance(error, ProjectInUse)
+    session.commit()
+    assert column(tmp_path) == ["Log in"]
+
+
+def test_another_task_in_the_middle_of_a_transaction_gets_an_error(session: Session, tmp_path: Path) -> None:
+    async def read() -> int:
+        return session.query(Feature).count()
+
+    async def run() -> object:
+        session.add(feature())
+        session.flush()
+        (error,) = await asyncio.gather(read(), return_exceptions=True)
+        session.commit()
+        return error
+
+    error = asyncio.run(run())
+
+    assert isinstance(error, DatabaseBusy)
+    assert "another task of this thread" in str(error)
+    assert column(tmp_path) == ["Log in"]
 
 
 def test_another_thread_may_end_a_transaction(session: Session, tmp_path: Path) -> None:

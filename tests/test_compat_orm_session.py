@@ -14,10 +14,13 @@ from peewee_conv.compat.feature_database import (
     Feature,
     SessionMaker,
     create_database,
+    get_database_path,
+    text,
 )
 from peewee_conv.compat.orm_session import Session
 from peewee_conv.errors import (
     AlreadyExists,
+    DatabaseGone,
     InvalidArgument,
 )
 
@@ -104,6 +107,17 @@ def test_a_list_changed_in_place_is_written_though_nobody_holds_the_object(sessi
     session.commit()
 
     assert session.query(Feature).one().steps == ["open", "type"]
+
+
+def test_a_truth_in_the_place_of_a_number_is_written(session: Session, tmp_path: Path) -> None:
+    made = feature(steps=[1])
+    session.add(made)
+    session.commit()
+
+    made.steps[0] = True
+    session.commit()
+
+    assert column(tmp_path, "steps") == ["[true]"]
 
 
 def test_no_dependencies_are_stored_as_null_whether_set_or_not(session: Session, tmp_path: Path) -> None:
@@ -220,7 +234,65 @@ def test_closing_takes_back_what_is_not_committed(maker: SessionMaker, tmp_path:
     assert column(tmp_path) == []
 
 
+def test_a_closed_session_leaves_its_objects_as_they_were_committed(maker: SessionMaker, tmp_path: Path) -> None:
+    with maker() as session:
+        first, second = feature("first"), feature("second")
+        session.add_all([first, second])
+        session.commit()
+        first.name = "once"
+        session.flush()
+        first.name = "twice"
+        session.flush()
+        second.steps.append("never flushed")
+
+    assert (first.name, second.steps) == ("first", [])
+    assert column(tmp_path) == ["first", "second"]
+
+
+def test_what_was_to_be_stored_before_a_rollback_can_be_added_again(session: Session, tmp_path: Path) -> None:
+    made = feature()
+    session.add(made)
+    session.rollback()
+
+    session.add(made)
+    session.commit()
+
+    assert column(tmp_path) == ["Log in"]
+
+
+def test_a_new_object_is_new_again_though_a_statement_followed_its_flush(session: Session) -> None:
+    made = feature()
+    session.add(made)
+    session.flush()
+    session.execute(text("UPDATE features SET priority = 5"))
+    session.rollback()
+
+    session.add(made)
+
+    assert (made.id, made.priority, made.name) == (None, None, "Log in")
+
+
+def test_a_commit_that_fails_takes_the_objects_back(session: Session, tmp_path: Path) -> None:
+    made = feature()
+    session.add(made)
+    session.flush()
+    get_database_path(tmp_path).unlink()
+
+    with pytest.raises(DatabaseGone):
+        session.commit()
+
+    assert made.id is None
+
+
 # --- what the table refuses ---
+
+
+def test_a_change_of_what_is_deleted_is_not_looked_at(session: Session, stored: Feature, tmp_path: Path) -> None:
+    stored.passes = "no truth"
+    session.delete(stored)
+    session.commit()
+
+    assert column(tmp_path) == []
 
 
 @pytest.mark.parametrize(

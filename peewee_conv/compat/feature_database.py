@@ -41,38 +41,20 @@ from .orm_columns import func as func
 from .orm_columns import or_ as or_
 from .orm_columns import text as text
 from .orm_session import Session
+from .sessions import Engine as Engine
 
 logger = logging.getLogger("peewee_conv")
-
-
-class Engine:
-    """The databases of a project, open for as long as somebody uses them."""
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-
-    @property
-    def url(self) -> str:
-        """What :func:`get_database_url` returns."""
-        return get_database_url(self._root)
-
-    def dispose(self) -> None:
-        """Close every handle on the project's files; the next session opens them again."""
-        Project(self._root).dispose()
-
-    def __repr__(self) -> str:
-        return f"Engine({self.url})"
 
 
 class SessionMaker:
     """What :func:`create_database` returns as ``SessionLocal``: call it for a session."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def __call__(self) -> Session:
         """Return a new session; it opens nothing before it is used."""
-        return Session(Project(self._root), schema)
+        return Session(self._engine.project, schema)
 
 
 _created: dict[str, tuple[Engine, SessionMaker]] = {}
@@ -103,8 +85,9 @@ def create_database(project_dir: str | os.PathLike[str]) -> tuple[Engine, Sessio
     if found is not None:
         return found
     Handle(project._binding, schema).read(_touch)
+    engine = Engine(project, get_database_url(root))
     with _lock:
-        return _created.setdefault(root, (Engine(root), SessionMaker(root)))
+        return _created.setdefault(root, (engine, SessionMaker(engine)))
 
 
 def _touch(connection: object) -> None:

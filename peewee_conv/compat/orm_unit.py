@@ -137,7 +137,6 @@ class Unit:
         entity, changes = type(instance), instance._orm.changes(instance.columns)
         if entity.key in changes:
             raise InvalidArgument(entity.key, changes[entity.key], "the one that the row has")
-        self._check_unchanged(instance)
         self._remember(instance)
         with self._store.inside():
             entity.update_row(session, _key(instance), changes)
@@ -153,7 +152,7 @@ class Unit:
         instance._orm.unit = instance._orm.stored = None
 
     def before_statement(self) -> None:
-        """Check before a statement of the caller's that nothing pending rests on what others have changed since."""
+        """Check that nothing pending rests on what others have changed since."""
         for instance in self._changed:
             self._check_unchanged(instance)
 
