@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
@@ -165,7 +165,7 @@ engine = Engine()
 async_session = engine.session
 
 
-async def get_db() -> AsyncIterator[AsyncSession]:
+async def get_db() -> AsyncGenerator[AsyncSession, None]:
     """Yield a session; commit it afterwards, or roll back if there was an error. FastAPI's ``Depends(get_db)``."""
     async with async_session() as session:
         yield session
