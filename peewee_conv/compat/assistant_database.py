@@ -187,4 +187,6 @@ def _shown(talk: records.Conversation, message: records.Message) -> dict[str, An
 def _message_id(talk: records.Conversation, message: records.Message) -> int:
     """Return the id; a message that an old file brought along keeps the one that it had there."""
     old = message.external_id
-    return int(old) if old and old.isdecimal() and talk.id == str(talk.number) else message.id
+    if old and old.isascii() and old.isdigit() and talk.id == str(talk.number):
+        return int(old)
+    return message.id

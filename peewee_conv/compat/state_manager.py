@@ -284,5 +284,5 @@ def _refuse_leftover(folder: str) -> None:
     """Refuse to begin anew where an older application has kept its data. The file is only looked at by its path."""
     old = folder.removesuffix(".project")
     if os.path.isfile(old) and os.path.getsize(old):
-        advice = f"this is the file of an older application: bring it into {folder!r} with 'peewee-conv adopt' first"
-        raise ForeignDatabase(old, advice)
+        detail = f"an older application's data is here: run 'peewee-conv adopt {old} --into {folder}'"
+        raise ForeignDatabase(old, detail)
