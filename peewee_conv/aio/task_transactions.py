@@ -70,6 +70,11 @@ async def begin(project: Project, task: Task) -> Lane:
         return lane
 
 
+def is_open(project: Project, task: Task) -> bool:
+    """Say whether *task* has a transaction of its own."""
+    return lane_of_task(project, task) is not None
+
+
 async def commit(project: Project, task: Task) -> None:
     """Commit what *task* has written; nothing happens without a transaction of its own."""
     await _end(lane_of_task(project, task), task, None)

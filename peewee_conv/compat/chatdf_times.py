@@ -1,0 +1,125 @@
+"""Times in the caller's own SQL: naive ISO 8601 for ChatDF, aware and of one width in our tables.
+
+A parameter is a time if it is compared with, set to or inserted into a column that holds times.
+
+>>> sql = "UPDATE conversations SET title = ?, updated_at = ? WHERE id = ?"
+>>> stored(sql, ("Gold", "2026-03-01T12:00:00", "c-17"))
+('Gold', '2026-03-01T12:00:00.000000Z', 'c-17')
+>>> shown(["id", "updated_at"], ("c-17", "2026-03-01T12:00:00.000000Z"))
+('c-17', '2026-03-01T12:00:00')
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ..clock import from_text, to_text
+from ..errors import InvalidArgument
+from .naive_times import iso
+
+_COLUMNS = frozenset(
+    ("created_at", "updated_at", "last_login_at", "expires_at", "used_at", "loaded_at", "timestamp"),
+)
+_TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\?\d*|[:@$]\w+|\w+|[^\s\w]", re.DOTALL)
+_AROUND_A_VALUE = [["(", ")"], ["(", ","], [",", ","], [",", ")"]]
+_COMPARES = frozenset(("=", "<", ">", "!", "IS", "NOT"))
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+def stored(sql: str, params: Parameters) -> Parameters:
+    """Return the parameters of a statement with their times as our tables have them.
+
+    :raises InvalidArgument: a parameter stands for a time and is none.
+    """
+    keys = time_parameters(sql)
+    if not keys:
+        return params
+    if isinstance(params, Mapping):
+        return {name: _stored(name, value) if name in keys else value for name, value in params.items()}
+    return tuple(_stored("parameter", value) if place in keys else value for place, value in enumerate(params))
+
+
+def shown(names: Sequence[str], row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row as ChatDF has it: times naive, and the title of an untitled conversation empty."""
+    return tuple(_shown(name, value) for name, value in zip(names, row, strict=True))
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name == "title":
+        return "" if value is None else value
+    if name in _COLUMNS and isinstance(value, str) and len(value) == 27 and value.endswith("Z"):
+        return iso(from_text(value, name))
+    return value
+
+
+def _stored(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise InvalidArgument(name, value, "a time in ISO 8601 for a column of times") from None
+    return to_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC), name)
+
+
+@functools.lru_cache(maxsize=256)
+def time_parameters(sql: str) -> frozenset[int | str]:
+    """Return the places, from 0, or the names of the parameters that stand for times.
+
+    >>> sorted(time_parameters("INSERT INTO t (id, created_at) VALUES (?, ?)"))
+    [1]
+    >>> time_parameters("SELECT * FROM token_usage WHERE timestamp > :since")
+    frozenset({'since'})
+    """
+    tokens = [token for token in _TOKEN.findall(sql) if not token.startswith(("--", "/*"))]
+    columns = _compared(tokens) | _inserted(tokens)
+    found: set[int | str] = set()
+    count = 0
+    for place, token in enumerate(tokens):
+        if not _is_parameter(token):
+            continue
+        if columns.get(place, "").lower() in _COLUMNS:
+            found.add(token[1:] if token[0] != "?" else int(token[1:] or count + 1) - 1)
+        count += 1
+    return frozenset(found)
+
+
+def _is_parameter(token: str) -> bool:
+    return token[0] == "?" or (token[0] in ":@$" and len(token) > 1)
+
+
+def _compared(tokens: list[str]) -> dict[int, str]:
+    """Return the column before ``= ?``, ``>= ?`` and the like, by the place of the parameter."""
+    found = {}
+    for place, token in enumerate(tokens):
+        before = place - 1
+        while before >= 0 and tokens[before].upper() in _COMPARES:
+            before -= 1
+        if _is_parameter(token) and 0 <= before < place - 1:
+            found[place] = tokens[before].strip('"')
+    return found
+
+
+def _inserted(tokens: list[str]) -> dict[int, str]:
+    """Return the column of each value that is a parameter alone, in ``INSERT INTO t (columns) VALUES (values)``."""
+    upper = [token.upper() for token in tokens]
+    if "INTO" not in upper or "VALUES" not in upper:
+        return {}
+    values = upper.index("VALUES")
+    columns = [token.strip('"') for token in tokens[upper.index("INTO") : values] if token not in ("(", ")", ",")][2:]
+    found, depth, column = {}, 0, 0
+    for place in range(values + 1, len(tokens)):
+        token = tokens[place]
+        depth += (token == "(") - (token == ")")
+        if token == "(" and depth == 1:
+            column = 0
+        elif token == "," and depth == 1:
+            column += 1
+        elif depth == 1 and column < len(columns) and tokens[place - 1 : place + 2 : 2] in _AROUND_A_VALUE:
+            found[place] = columns[column]
+    return found
