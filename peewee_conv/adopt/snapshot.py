@@ -22,6 +22,7 @@ from contextlib import closing, suppress
 
 _ATTEMPTS = 20
 _PAUSE = 0.05  # seconds between two attempts
+_LOOK = 0.001  # seconds between two looks at the lock of a writer
 _ROLLBACK = sqlite3.SQLITE_READONLY | 3 << 8  # a hot journal, and no right to roll it back
 
 State = list[tuple[int, int, int] | None]
@@ -57,14 +58,28 @@ def _copy_pages(source: str, target: str, busy_ms: int) -> None:
     # readonly_shm: the shared memory is read, but neither made anew nor written.
     uri = f"{_as_uri(source)}?mode=ro&readonly_shm=1"
     with (
-        closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_ms / 1000)) as reader,
+        closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as reader,
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
         copy.execute("PRAGMA synchronous = OFF")
         # What is read in a transaction stays as it is: without one, each write of others starts all over.
         reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        _begin_to_read(reader, busy_ms)
         reader.backup(copy)
+
+
+def _begin_to_read(reader: sqlite3.Connection, busy_ms: int) -> None:
+    """Wait for writers. SQLite looks ten times a second: in rollback mode it might never meet a busy one's pause."""
+    deadline = time.monotonic() + busy_ms / 1000
+    while True:
+        try:
+            reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK)
+        else:
+            return
 
 
 def _as_uri(path: str) -> str:

@@ -6,14 +6,17 @@ deleted in the end. It is one state of the source, however busy that is, and it 
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from .. import inspection, paths
@@ -24,6 +27,8 @@ from ..legacy import rows
 from ..legacy.rows import Refused, Row
 from . import snapshot
 
+_PREFIX = "peewee_conv-adopt-"
+_KILLED_SECONDS = 86_400  # after which a private copy is that of a process that was killed
 # What the rules of a table forbid is found row by row; only what makes rows unreadable is damage.
 _NO_DAMAGE = ("NULL value in", "CHECK constraint failed", "non-unique entry")
 
@@ -100,7 +105,8 @@ def opened(argument: object, busy_timeout_ms: int) -> Iterator[Source]:
     path = path_of("source", argument)
     if os.path.isdir(path) or paths.identity(path) is None:
         raise InvalidArgument("source", argument, "the path of a database file")
-    with tempfile.TemporaryDirectory(prefix="peewee_conv-") as folder:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
         copy = os.path.join(folder, "source.db")
         _copy(path, copy, busy_timeout_ms)
         try:
@@ -109,6 +115,14 @@ def opened(argument: object, busy_timeout_ms: int) -> Iterator[Source]:
                 yield Source(path, connection)
         except sqlite3.Error as error:
             raise translate(error, path) from error
+
+
+def _sweep() -> None:
+    """Delete the private copies of adoptions that were killed: they may hold what is secret in the source."""
+    for found in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_PREFIX}*")):
+        with suppress(OSError):
+            if time.time() - os.lstat(found).st_mtime > _KILLED_SECONDS:
+                shutil.rmtree(found)
 
 
 def _copy(path: str, copy: str, busy_timeout_ms: int) -> None:
