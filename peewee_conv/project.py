@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from . import paths
 from .database import files
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .backup import Backup, Restored
     from .health import Health, Repair
     from .health_checks import Problem
+    from .retention import Retention, Rules
     from .services.accounts import Accounts
     from .services.datasets import Datasets
     from .services.features import Features
@@ -217,6 +218,18 @@ class Project:
         from .backup import restore
 
         return restore(self, path, schema=schema, keep_old=keep_old)
+
+    def retain(
+        self, *, dry_run: bool = False, on_progress: Callable[[int, int], object] | None = None, **rules: Unpack[Rules]
+    ) -> Retention:
+        """Prune and delete conversations by rules such as ``prune=1000`` or ``inactive_days=90``, and vacuum.
+
+        :param dry_run: only tell what a run would do.
+        :raises InvalidArgument: there is no rule, or a value is not allowed.
+        """
+        from .retention import retain
+
+        return retain(self, dry_run=dry_run, on_progress=on_progress, **rules)
 
     # --- the end ---
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from ..database.schema import Schema
 from ..project import Project, Projects
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..backup import Backup, Restored
     from ..health import Health, Repair
     from ..health_checks import Problem
+    from ..retention import Retention, Rules
     from ..settings import Settings
     from ..upgrades import UpgradeReport
 
@@ -181,6 +182,12 @@ class AsyncProject:
     ) -> Restored:
         """Put a backup in the place of the file of *schema*, as ``Project.restore`` does."""
         return await lanes.write(self._project, self._project.restore, path, schema, keep_old=keep_old)
+
+    async def retain(
+        self, *, dry_run: bool = False, on_progress: Callable[[int, int], object] | None = None, **rules: Unpack[Rules]
+    ) -> Retention:
+        """Prune and delete conversations by rules, and vacuum, as ``Project.retain`` does."""
+        return await lanes.write(self._project, self._project.retain, dry_run=dry_run, on_progress=on_progress, **rules)
 
     async def dispose(self, timeout: float = 5.0) -> bool:
         """Close every handle of the project in this process, as ``Project.dispose`` does."""

@@ -117,6 +117,7 @@ def build_parser() -> Parser:
         demo,
         features,
         migrate,
+        retain,
         schedules,
         serve,
         stats,
@@ -129,7 +130,7 @@ def build_parser() -> Parser:
     add_shared(parser)
     commands = Commands(parser)
     talks = (demo, transfer, adopt, conversations, stats)
-    for module in (*talks, accounts, features, schedules, migrate, upgrade, check, backup, serve):
+    for module in (*talks, accounts, features, schedules, migrate, upgrade, retain, check, backup, serve):
         module.add_commands(commands)
     return parser
 
