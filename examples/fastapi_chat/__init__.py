@@ -1,0 +1,1 @@
+"""A chat server with FastAPI: see README.md."""
