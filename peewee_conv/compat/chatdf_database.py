@@ -10,6 +10,7 @@ from typing import Any
 from ..aio import AsyncProject
 from ..aio.threads import settled, write_in_thread
 from ..errors import InvalidArgument
+from ..project import Project
 from . import urls
 from .chatdf_connection import Connection, Model
 from .chatdf_cursor import Pending
@@ -29,6 +30,7 @@ def connect(
     :param model: what answers messages: see :func:`process_message`; may be set later, as ``connection.model``.
     :param project_settings: as for :class:`~peewee_conv.Project`.
     :raises InvalidArgument: the path or a setting is not allowed.
+    :raises ForeignDatabase: there is such a file with data, and no project yet: the text says how to adopt it.
     """
     return Pending(_connect(database, settings, model, project_settings))
 
@@ -36,8 +38,16 @@ def connect(
 async def _connect(
     database: str | os.PathLike[str], settings: object, model: Model | None, project_settings: dict[str, Any]
 ) -> Connection:
-    project = await settled(write_in_thread(urls.project_of, _url_of(database), **project_settings))
+    project = await settled(write_in_thread(_project_of, _url_of(database), project_settings))
     return Connection(AsyncProject(project), settings, model)
+
+
+def _project_of(url: str, project_settings: dict[str, Any]) -> Project:
+    folder = urls.folder_of(url)
+    project = urls.project_of(url, **project_settings)
+    if folder is not None and not project.exists():
+        urls.refuse_leftover(folder)
+    return project
 
 
 def _url_of(database: str | os.PathLike[str]) -> str:

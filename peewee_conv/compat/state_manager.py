@@ -11,13 +11,11 @@ Threads are conversations of this package, and the ids of messages are their ``e
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ..arguments import UNSET
-from ..errors import ForeignDatabase
 from ..ids import new_id
 from ..project import Project
 from ..records import Conversation, Page
@@ -71,7 +69,7 @@ class StateManager:
         folder = urls.folder_of(self.database_url)
         project = urls.project_of(self.database_url, **({"durability": "normal"} if folder is None else {}))
         if folder is not None and not project.exists():
-            _refuse_leftover(folder)
+            urls.refuse_leftover(folder)
         self.engine = Engine(project, self.database_url, reopens=folder is not None)
         self.SessionLocal = SessionMaker(self.engine)
         project.assistants.list(limit=1)  # makes the file
@@ -278,11 +276,3 @@ def _shown(message: Message) -> dict[str, Any]:
         "timestamp": message.timestamp.isoformat(),
         "token_count": message.token_count,
     }
-
-
-def _refuse_leftover(folder: str) -> None:
-    """Refuse to begin anew where an older application has kept its data. The file is only looked at by its path."""
-    old = folder.removesuffix(".project")
-    if os.path.isfile(old) and os.path.getsize(old):
-        detail = f"an older application's data is here: run 'peewee-conv adopt {old} --into {folder}'"
-        raise ForeignDatabase(old, detail)

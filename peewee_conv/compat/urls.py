@@ -21,7 +21,7 @@ import shutil
 import tempfile
 from typing import Any
 
-from ..errors import InvalidArgument
+from ..errors import ForeignDatabase, InvalidArgument
 from ..project import Project
 
 _URL = re.compile(r"sqlite(?:\+\w+)?://(?:/(?P<path>[^?]*))?(?:\?.*)?", re.DOTALL)
@@ -59,6 +59,17 @@ def project_of(url: str, **settings: Any) -> Project:
     project = Project(tempfile.mkdtemp(prefix="peewee_conv-"), **settings)
     _private[str(project.path)] = os.getpid()
     return project
+
+
+def refuse_leftover(folder: str) -> None:
+    """Refuse to begin anew where an older application has kept its data. The file is only looked at by its path.
+
+    :raises ForeignDatabase: it has; the text says how to adopt it.
+    """
+    old = folder.removesuffix(".project")
+    if os.path.isfile(old) and os.path.getsize(old):
+        detail = f"an older application's data is here: run 'peewee-conv adopt {old} --into {folder}'"
+        raise ForeignDatabase(old, detail)
 
 
 def close(project: Project, timeout: float = 5.0) -> bool:
