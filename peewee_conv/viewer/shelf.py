@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from .. import paths
 from ..database.schema import Schema
-from ..errors import InvalidArgument, InvalidProjectName, PeeweeConvError, ProjectNotFound
+from ..errors import InvalidArgument, InvalidProjectName, PeeweeConvError, ProjectInUse, ProjectNotFound
 from ..health import health
 from ..project import Project, Projects
 from ..schemas import assistant, features
@@ -92,9 +92,9 @@ class Shelf:
                 raise ProjectNotFound(name) from None
         if name not in self._projects:
             raise ProjectNotFound(name)
-        # A new object, since the application may have disposed the project meanwhile. It has the settings of the old
-        # one as long as that is kept.
-        return Project(self._projects[name].path)
+        if self._projects[name]._binding.is_disposed:  # by the application, which goes on with another object
+            self._projects[name] = _again(self._projects[name])
+        return self._projects[name]
 
     def volumes(self, after: str | None = None) -> tuple[list[Volume], str | None]:
         """Return a page of projects, with what their files tell from outside, and the name after which to go on."""
@@ -127,6 +127,14 @@ def _checked(shown: Project | Iterable[Project]) -> list[Project]:
     if not projects or not all(isinstance(project, Project) for project in projects):
         raise InvalidArgument("projects", shown, "a Projects root, a Project, or several of them")
     return projects
+
+
+def _again(project: Project) -> Project:
+    """Return a new object for a project that was disposed, with its settings unless it has others by now."""
+    try:
+        return Project(project.path, **project._binding.settings._asdict())
+    except ProjectInUse:
+        return Project(project.path)
 
 
 def _volume(name: str, project: Project) -> Volume:

@@ -52,7 +52,7 @@ def parts(content: str) -> Iterator[Part]:
 def compact(count: float) -> str:
     """Return a number in at most five characters."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size:
+        if count >= size * 0.99995:  # what rounds up to one of the unit
             return f"{count / size:.1f}".removesuffix(".0") + f" {unit}"
     return f"{count:g}"
 
