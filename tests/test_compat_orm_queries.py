@@ -131,6 +131,8 @@ def test_times_are_bound_as_they_are_stored(session: Session) -> None:
     "statement",
     [
         "COMMIT",
+        "-- all of it\nCOMMIT",
+        "/* all\nof it */ COMMIT",
         " begin immediate",
         "ROLLBACK",
         "SAVEPOINT x",
@@ -194,6 +196,9 @@ def several(session: Session) -> Session:
         (lambda: Feature.dependencies.is_(None), "ab"),
         (lambda: Feature.dependencies != None, "c"),  # noqa: E711
         (lambda: Feature.dependencies.is_not(None), "c"),
+        (lambda: Feature.dependencies.isnot(None), "c"),
+        (lambda: Feature.id.notin_([1, 3]), "b"),
+        (lambda: Feature.name.ilike("B"), "b"),
         (lambda: Feature.dependencies == [1], "c"),
         (lambda: Feature.priority < 3, "bc"),
         (lambda: Feature.priority >= 3, "a"),
@@ -209,7 +214,7 @@ def several(session: Session) -> Session:
         (lambda: Feature.id == "2", "b"),
         (lambda: Feature.id == "two", ""),
     ],
-    ids=range(24),
+    ids=range(27),
 )
 def test_expressions_select_what_they_say(several: Session, criterion: Callable[[], Any], names: str) -> None:
     found = several.query(Feature).filter(criterion()).order_by(Feature.id)

@@ -33,9 +33,9 @@ Mapped = TypeVar("Mapped", bound=Base)
 
 # What would end the session's transaction behind its back, or stay on a connection that others use next.
 _NOT_HERE = re.compile(
-    r"\s*(begin|commit|end|rollback|savepoint|release|attach|detach|vacuum"
+    r"(?>\s+|--[^\n]*\n|/\*.*?\*/)*+(begin|commit|end|rollback|savepoint|release|attach|detach|vacuum"
     r"|pragma\s+[\w.]+\s*=|pragma\s+(?!(\w+\.)?(table|index|foreign_key)_|quick_check|integrity_check)[\w.]+\s*\()",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 
 
