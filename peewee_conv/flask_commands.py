@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-from flask import current_app
-from flask.cli import AppGroup
-
-from .errors import PeeweeConvError
+from .errors import MissingExtra, PeeweeConvError
 from .project import Project
+
+try:
+    import click
+    from flask import current_app
+    from flask.cli import AppGroup
+except ImportError as error:
+    raise MissingExtra("peewee_conv.flask_commands", "Flask", "web") from error
 
 if TYPE_CHECKING:
     from .flask_ext import AppProjects

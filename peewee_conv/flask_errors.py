@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 import sys
 
-from flask import Flask, Response, current_app, got_request_exception, jsonify, request
-
 from . import errors
-from .errors import LimitReached, PeeweeConvError, RateLimited
+from .errors import LimitReached, MissingExtra, PeeweeConvError, RateLimited
+
+try:
+    from flask import Flask, Response, current_app, got_request_exception, jsonify, request
+except ImportError as error:
+    raise MissingExtra("peewee_conv.flask_errors", "Flask", "web") from error
 
 _NO_PROJECT = "there is no such project"
 _INTERNAL = "internal error"
