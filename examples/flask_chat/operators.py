@@ -7,12 +7,14 @@ import hmac
 import prometheus_client
 from flask import Flask, Response, abort, current_app, request
 
+from peewee_conv import prometheus
 from peewee_conv.flask_ext import PeeweeConv
 from peewee_conv.viewer import viewer_blueprint
 
 
 def register(app: Flask, conv: PeeweeConv) -> None:
     """Add ``/metrics`` and ``/conversations``."""
+    prometheus.register()
     with app.app_context():
         projects = conv.projects
     limit = app.config["CHAT_LIMIT_TOKENS"]
@@ -22,7 +24,7 @@ def register(app: Flask, conv: PeeweeConv) -> None:
 
 
 def metrics() -> Response:
-    """Answer with the figures of this process, in the format of Prometheus."""
+    """Answer with the figures of this process, in the format of Prometheus: each worker has its own."""
     authorized()
     return Response(prometheus_client.generate_latest(), mimetype="text/plain; version=0.0.4")
 

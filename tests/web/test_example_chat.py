@@ -374,3 +374,13 @@ def test_operators_need_their_password(tmp_path: Path, project: Project, path: s
     ]
 
     assert [answer.status_code for answer in tries] == [404, 401, 401, 200]
+
+
+def test_metrics_are_those_of_the_databases(tmp_path: Path, project: Project) -> None:
+    app = make_app(tmp_path, CHAT_OPERATOR_PASSWORD="open sesame")
+    Browser(app).sign_in().talk()
+
+    shown = app.test_client().get("/metrics", auth=("operator", "open sesame")).text
+
+    assert 'peewee_conv_operations_total{operation="write",schema="assistant"}' in shown
+    assert "peewee_conv_open_databases" in shown
