@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .contenders import IN_SCOPE, PER_CALL
-from .measure import Race, Spread
+from .measure import SCALE, Race, Spread
 
 LAST = "the last"
 
@@ -15,8 +15,9 @@ class Bar(NamedTuple):
 
     :ivar workload: its name.
     :ivar contender: whose ratio it is; ``LAST`` for the last one of the race, whatever its name.
-    :ivar metric: ``"p50"`` or ``"p99"`` of the latencies, ``"rate"``, operations per second, or ``"value"``, the median
-        itself instead of a ratio.
+    :ivar metric: ``"p50"`` or ``"p99"`` of the latencies, ``"rate"``, operations per second; or in the unit of
+        the race ``"value"``, the median itself, ``"added"``, what it is more than the reference's, and ``"worst"``, the
+        greatest of all.
     :ivar at_most: the greatest ratio, or ``None``.
     :ivar at_least: the smallest ratio, or ``None``.
     :ivar case: how the cases begin that it holds for.
@@ -38,7 +39,10 @@ class Bar(NamedTuple):
     def measured(self, race: Race) -> Spread:
         """Return the ratio, or the value, that *race* came to."""
         name = race.names[-1] if self.contender == LAST else self.contender
-        return race.spread(name) if self.metric == "value" else race.ratio(name, self.metric)
+        measures = {"value": race.spread, "added": race.added, "worst": race.worst}
+        if self.metric in measures:
+            return measures[self.metric](name).times(SCALE[race.unit])
+        return race.ratio(name, self.metric)
 
     def is_met(self, value: float) -> bool:
         """Say whether *value* keeps the promise."""
@@ -76,6 +80,10 @@ BARS = (
     Bar("S13", IN_SCOPE, "p50", at_most=1.3),
     Bar("S14", LAST, "p50", at_most=1.2, case="open and first read"),
     Bar("S14", LAST, "p50", at_most=1.1, case="memory"),
+    Bar("A1", LAST, "added", at_most=150, case="call"),
+    Bar("A1", LAST, "worst", at_most=10, case="lag, calls in flight: 1"),
+    Bar("A1", LAST, "worst", at_most=50, case="lag, calls in flight: 50"),
+    Bar("A2", LAST, "worst", at_most=50),
 )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 REFERENCE = "reference"
+#: How many of a unit are in what a slice holds: seconds, or megabytes.
+SCALE = {"us": 1e6, "ms": 1e3, "s": 1.0, "MB": 1.0}
 
 
 class WrongAnswer(Exception):
@@ -41,6 +43,10 @@ class Spread(NamedTuple):
     median: float
     low: float
     high: float
+
+    def times(self, factor: float) -> Spread:
+        """Return it in another unit."""
+        return Spread(self.median * factor, self.low * factor, self.high * factor)
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
@@ -132,6 +138,16 @@ class Race:
     def spread(self, name: str) -> Spread:
         """Return the median of the latencies, with its quartiles over the slices."""
         return Spread.of([_p50(piece) for taken in self.rounds for piece in taken[name]])
+
+    def added(self, name: str) -> Spread:
+        """Return how much more than the reference's the median latency of *name* is, slice by slice."""
+        pairs = (pair for taken in self.rounds for pair in zip(taken[name], taken[self.reference], strict=True))
+        return Spread.of([_p50(mine) - _p50(theirs) for mine, theirs in pairs])
+
+    def worst(self, name: str) -> Spread:
+        """Return the greatest latency of all, with the least and the greatest that a round came to."""
+        rounds = [max(max(piece.latencies) for piece in taken[name]) for taken in self.rounds]
+        return Spread(max(rounds), min(rounds), max(rounds))
 
     def ratio(self, name: str, metric: str) -> Spread:
         """Return how often the reference's time, or rate, fits into that of *name*.

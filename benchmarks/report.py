@@ -12,15 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 import peewee_conv
 
 from .bars import LAST, bars_of
-from .measure import Race
-
-_SCALE = {"us": 1e6, "ms": 1e3, "s": 1.0, "MB": 1.0}
+from .measure import SCALE, Race
 
 
 def timings(race: Race) -> list[list[str]]:
     """Return the table of a race, its head first."""
     rows = [["contender", f"p50 {race.unit}", f"p99 {race.unit}", "per second", f"{race.metric} ratio", "quartiles"]]
-    scale = _SCALE[race.unit]
+    scale = SCALE[race.unit]
     for name in race.names:
         ratio = race.ratio(name, race.metric)
         rows.append(
@@ -158,6 +156,8 @@ This run: {date}, {rounds} rounds, on
 - *in a scope*: many calls inside one `with project:`; *one call per scope*: each call in one of its own; *no scope*:
   bare calls of the services.
 - *normal* and *full* are durabilities; `SQLiteSession` has no such setting and always syncs fully.
+- A1 and A2 are of asyncio: "added" is what awaiting a call costs beside calling it, "worst" the longest time that the
+  event loop was late, in the unit of the table.
 - openai-agents keeps no list of its sessions, so it has no place in S8, and reads from 50 conversations in S2.
 
 {tables}

@@ -72,3 +72,11 @@ def test_every_promise_is_of_a_workload() -> None:
 
 def test_the_figure_has_a_dot_for_each_contender_but_the_reference() -> None:
     assert plot.svg([race_of([2.0], [1.0])]).count("<title>ours, in a scope: 2.00</title>") == 1
+
+
+def test_what_is_added_and_the_worst_are_told_in_the_unit_of_the_race() -> None:
+    race = race_of([0.003, 0.005], [0.001, 0.001], unit="ms")
+    name = race.names[-1]
+
+    assert bars.Bar("S1", name, "added", at_most=3).measured(race).median == pytest.approx(3.0)
+    assert bars.Bar("S1", name, "worst", at_most=5).measured(race).median == pytest.approx(5.0)

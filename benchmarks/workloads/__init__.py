@@ -1,4 +1,4 @@
-"""The workloads, by the names S1 to S14. Each is a function that runs its races and yields them."""
+"""The workloads, S1 to S14 and for asyncio A1 and A2. Each is a function that runs its races and yields them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ from collections.abc import Callable, Iterator
 
 from ..bench import Bench
 from ..measure import Race
-from . import append, cold_start, flatness, processes, projects, pruning, reading, search, threads, turnover
+from . import (
+    append,
+    awaited,
+    cold_start,
+    flatness,
+    processes,
+    projects,
+    pruning,
+    reading,
+    repository,
+    search,
+    threads,
+    turnover,
+)
 
 Workload = Callable[[Bench], Iterator[Race]]
 
@@ -25,4 +38,6 @@ ALL: dict[str, Workload] = {
     "S12": cold_start.fresh_process,
     "S13": append.a_thousand_at_once,
     "S14": turnover.ten_thousand,
+    "A1": awaited.awaited,
+    "A2": repository.fifty_coroutines,
 }
