@@ -346,6 +346,20 @@ def test_a_session_writes_through_the_services(tmp_path: Path) -> None:
     assert get_conversations(tmp_path, "aurora")[0]["message_count"] == 1
 
 
+def test_a_session_takes_earlier_times(tmp_path: Path) -> None:
+    then = datetime(2020, 1, 1)  # noqa: DTZ001
+    with get_session(tmp_path) as session:
+        talk = Conversation(project_name="aurora", created_at=then)
+        session.add(talk)
+        session.flush()
+        session.add(ConversationMessage(conversation_id=talk.id, role="user", content="x", timestamp=then))
+        session.commit()
+
+    found = get_conversation(tmp_path, 1)
+    assert found is not None
+    assert (found["created_at"], found["messages"][0]["timestamp"]) == ("2020-01-01T00:00:00",) * 2
+
+
 def test_a_change_and_a_message_in_one_flush_are_both_kept(tmp_path: Path) -> None:
     made = create_conversation(tmp_path, "aurora")
 

@@ -84,17 +84,6 @@ class ConversationMessage(Base):
         return next(iter(self._related(Conversation, Conversation.id == self.conversation_id)), None)
 
     @classmethod
-    def values_of(cls, record: records.Message) -> dict[str, Any]:
-        """Return the values of the columns for a record of a service."""
-        return {
-            "id": record.id,
-            "conversation_id": record.id >> 32,
-            "role": record.role,
-            "content": record.content,
-            "timestamp": naive_utc(record.created_at),
-        }
-
-    @classmethod
     def insert_row(cls, session: Session, values: dict[str, Any]) -> int:
         """Append a message to its conversation and return its key."""
         made = session.project.conversations.add_message(

@@ -6,7 +6,6 @@ when its row is deleted; and what it is related to as that is now.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any, ClassVar, Self, TypeVar
 
 import peewee
@@ -85,7 +84,10 @@ class SessionMaker:
 
 
 class Base(orm_objects.Base):
-    """The base of the mapped classes. The services write their rows."""
+    """The base of the mapped classes. The services write their rows.
+
+    :cvar changeable: the columns that may change.
+    """
 
     by_row: ClassVar[bool] = True
     changeable: ClassVar[tuple[str, ...]] = ()
@@ -103,9 +105,9 @@ class Base(orm_objects.Base):
         return made
 
     @classmethod
-    @abstractmethod
     def values_of(cls, record: Any) -> dict[str, Any]:
-        """Return the values of the columns for a record of a service."""
+        """Return the values of the columns for a record of a service: those of the same names."""
+        return {name: getattr(record, name) for name in cls.columns}
 
     @classmethod
     def check_changeable(cls, changes: dict[str, Any]) -> None:
