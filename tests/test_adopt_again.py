@@ -123,6 +123,7 @@ def test_what_the_source_got_since_is_added_behind(project: Project, haia: Path)
     change(
         haia,
         f"INSERT INTO messages VALUES (9001, 1, 'user', 'written there', '{later}')",
+        f"UPDATE conversations SET updated_at = '{later}' WHERE id = 1",
         f"INSERT INTO conversations VALUES (100, '{later}', '{later}')",
         f"INSERT INTO messages VALUES (9002, 100, 'user', 'a new one', '{later}')",
     )
@@ -131,6 +132,7 @@ def test_what_the_source_got_since_is_added_behind(project: Project, haia: Path)
 
     assert (report.tables["conversations"].copied, report.tables["messages"].copied) == (1, 2)
     assert [message.content for message in project.conversations.iterate("1")] == [*before, "written there"]
+    assert project.conversations.get("1").updated_at.year == 2027
     assert project.conversations.get("100").title == "a new one"
     assert project.check() == []
 
@@ -154,6 +156,18 @@ def test_a_message_that_differs_is_rejected(project: Project, haia: Path) -> Non
     assert report.tables["messages"].rejected == 3
     assert report.is_unchanged
     assert [message.content for message in project.conversations.messages("9")] == ["of the next one"]
+
+
+def test_rejects_are_the_same_whatever_the_batches_are(project: Project, haia: Path) -> None:
+    adopt(haia, project)
+    change(
+        haia, "UPDATE messages SET content = 'edited' WHERE id % 2", "UPDATE messages SET role = 'x' WHERE id % 3 = 0"
+    )
+
+    reports = [adopt(haia, project, batch=batch) for batch in (2, 7, 500)]
+
+    assert len({report.rejects for report in reports}) == 1
+    assert reports[0].tables == reports[2].tables
 
 
 # --- conflicts ---
@@ -273,13 +287,16 @@ def test_referral_key_that_was_used_there_since_is_used_here(tmp_path: Path, pro
     assert next(key for key in project.accounts.list_keys() if key.prefix == "free").used_by == "u-2"
 
 
-def test_referral_key_that_was_used_here_stays_used(tmp_path: Path, project: Project) -> None:
+@pytest.mark.parametrize("used_there", ["NULL, used_at = NULL", "'u-2', used_at = '2026-01-03T00:00:00'"])
+def test_referral_key_that_was_used_here_stays_used(tmp_path: Path, project: Project, used_there: str) -> None:
     path, _ = adopted_chatdf(tmp_path, project)
     project.accounts.sign_in({"google_id": "g", "email": "e@example.com", "name": "n"}, referral_key="free-key")
+    before = list(project.accounts.list_keys())
+    change(path, f"UPDATE referral_keys SET used_by = {used_there} WHERE key = 'free-key'")
 
     adopt(path, project)
 
-    assert not project.accounts.is_key_valid("free-key")
+    assert list(project.accounts.list_keys()) == before
 
 
 def test_session_that_was_prolonged_there_is_prolonged_here(tmp_path: Path, project: Project) -> None:
