@@ -245,7 +245,7 @@ def test_a_session_that_nobody_closes_is_rolled_back_with_a_warning(engine: Engi
 
 @pytest.fixture
 def haia_db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """``DATABASE_URL`` names a file that is somebody else's, and the project beside it is closed afterwards."""
+    """``DATABASE_URL`` names this file; the project beside it is closed afterwards."""
     path = tmp_path / "data" / "haia.db"
     monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{path}")
     yield path
@@ -345,6 +345,20 @@ def test_a_database_that_cannot_be_used_says_so_in_the_words_of_the_original(hai
 
     with pytest.raises(haia.DatabaseConnectionError, match=r"^Database connection failed: .*not a database"):
         asyncio.run(haia.init_db())
+
+
+def test_a_database_of_the_original_is_neither_touched_nor_left_behind_in_silence(haia_db: Path) -> None:
+    haia_db.parent.mkdir()
+    haia_db.write_bytes(b"old conversations")
+
+    with pytest.raises(
+        haia.DatabaseConnectionError, match=r"run 'peewee-conv adopt .*haia\.db --into .*haia\.db\.project'"
+    ):
+        asyncio.run(haia.init_db())
+    assert haia_db.read_bytes() == b"old conversations"
+
+    Project(f"{haia_db}.project").conversations.create()
+    asyncio.run(haia.init_db())
 
 
 def test_the_memory_url_is_a_database_that_ends_with_close(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,11 +142,21 @@ class Engine:
         """The project.
 
         :raises InvalidArgument: the URL is none of SQLite.
+        :raises DatabaseConnectionError: HAIA's own database is there, and was not adopted yet.
         """
         with self._lock:
             if self._project is None:
-                self._project = urls.project_of(urls.chosen(self._url, DEFAULT_URL), **self._settings)
+                self._project = self._find()
             return self._project
+
+    def _find(self) -> Project:
+        url = urls.chosen(self._url, DEFAULT_URL)
+        folder = urls.folder_of(url)
+        project = urls.project_of(url, **self._settings)
+        if folder is not None and not project.exists():
+            with translated():
+                urls.refuse_leftover(folder)
+        return project
 
     def session(self) -> AsyncSession:
         """Return a new session."""
