@@ -27,7 +27,7 @@ class LoggingConnection(Connection):
 
     def cursor(self, factory: Any = sqlite3.Cursor) -> Any:
         """Return a cursor of *factory* that logs."""
-        cursor = super().cursor(_logging(factory))
+        cursor: Any = super().cursor(_logging(factory))
         cursor.path = self.path
         return cursor
 

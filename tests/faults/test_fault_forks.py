@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fault_tools import Child, assert_sound, in_child, open_files, run_script, wait_for
 
-from peewee_conv import Project
+from peewee_conv import Project, metrics
 from peewee_conv.database.cache import cache
 from peewee_conv.errors import DatabaseBusy, DatabaseGone, ProjectDisposed
 from peewee_conv.models import Conversation, Message, assistant
@@ -100,6 +100,24 @@ def fork_in_block_quietly(fork_in_block: Callable[[], int]) -> int:
     return pid
 
 
+# --- what was counted ------------------------------------------------------------------------------------------------
+
+
+def test_a_child_counts_from_zero_and_the_parent_goes_on(project: Project) -> None:
+    append(project)
+    before = metrics.snapshot().schema("assistant")
+
+    def count() -> tuple[int, int, int]:
+        begun = metrics.snapshot()
+        append(project)
+        found = metrics.snapshot().schema("assistant")
+        return len(begun.schemas), found.writes, found.connections_opened
+
+    assert in_child(count) == (0, 1, 1)
+    append(project)
+    assert metrics.snapshot().schema("assistant").writes == before.writes + 1
+
+
 # --- whatever another thread holds at the moment of the fork ---------------------------------------------------------
 
 
@@ -110,10 +128,11 @@ def locks_of(project: Project) -> dict[str, list[object]]:
         "the pool": [database._mutex],
         "an opening": [database._opening],
         "the queue of writers": [database.writer._mutex],
+        "the metrics": [metrics._lock],
     }
 
 
-@pytest.mark.parametrize("held", ["the cache", "the pool", "an opening", "the queue of writers"])
+@pytest.mark.parametrize("held", ["the cache", "the pool", "an opening", "the queue of writers", "the metrics"])
 def test_a_child_does_not_hang_on_a_lock_that_a_vanished_thread_held(project: Project, held: str) -> None:
     append(project)
     taken, forked = threading.Event(), threading.Event()
