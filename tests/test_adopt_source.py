@@ -254,9 +254,12 @@ def test_half_a_database_is_refused(source: Path, project: Project) -> None:
 
 
 @rollback
-def test_damaged_page_is_refused(source: Path, project: Project) -> None:
+@pytest.mark.parametrize("name", ["conversations", "messages", "ix_messages_created_at"])
+def test_damaged_page_is_refused(source: Path, project: Project, name: str) -> None:
+    with closing(connect(source)) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0]
     with source.open("r+b") as file:
-        file.seek(4096)
+        file.seek((root - 1) * 4096)
         file.write(b"\xaa" * 4096)
 
     refused(source, project, DatabaseCorrupt, "damaged|malformed")
