@@ -226,14 +226,19 @@ def test_tasks_that_are_cancelled_at_any_moment_lose_or_keep_a_message_whole(eng
 
 
 def test_a_session_that_nobody_closes_is_rolled_back_with_a_warning(engine: Engine) -> None:
+    async def write() -> None:
+        async with repository_of(engine) as other:
+            await other.create_conversation()
+            await other.session.commit()
+
     async def main() -> None:
         repository = ConversationRepository(engine.session())
         await repository.create_conversation()
+        waiting = asyncio.create_task(write())
+        await asyncio.wait([waiting], timeout=0.02)
         with pytest.warns(ResourceWarning, match="never closed"):
             del repository
-        async with asyncio.timeout(5), repository_of(engine) as other:
-            await other.create_conversation()
-            await other.session.commit()
+        await asyncio.wait_for(waiting, 5)
 
     asyncio.run(main())
 
