@@ -43,10 +43,6 @@ def public(of: type) -> dict[str, Any]:
     return {name: getattr(of, name) for name in dir(of) if not name.startswith("_")}
 
 
-def attributes(of: type) -> set[str]:
-    """Return the public names of the class, and those that its instances get when they are made."""
-    return set(public(of)) | ({"assistants", "conversations"} if of is Project else set())
-
 
 def parameters(function: Callable[..., Any]) -> list[Any]:
     found = inspect.signature(function).parameters.values()
@@ -89,7 +85,7 @@ class Gate:
 
 @pytest.mark.parametrize("sync", PAIRS, ids=lambda each: each.__name__)
 def test_every_public_name_is_there_and_no_other(sync: type) -> None:
-    assert attributes(PAIRS[sync]) - ONLY_FOR_TASKS == attributes(sync) - ONLY_FOR_THREADS
+    assert set(public(PAIRS[sync])) - ONLY_FOR_TASKS == set(public(sync)) - ONLY_FOR_THREADS
 
 
 @pytest.mark.parametrize("sync", PAIRS, ids=lambda each: each.__name__)
