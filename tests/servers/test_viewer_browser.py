@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support import expected_conditions
+from selenium.webdriver.support.wait import WebDriverWait
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from peewee_conv import Project, Projects
@@ -69,6 +71,17 @@ class Browser:
 
     def press(self, *keys: str) -> None:
         self.driver.switch_to.active_element.send_keys(*keys)
+
+    def follow(self, act: Callable[..., None], *arguments: str) -> None:
+        """Do what leads to another page, and wait until that one is there."""
+        before = self.one("html")
+        act(*arguments)
+        WebDriverWait(self.driver, 20, 0.02).until(expected_conditions.staleness_of(before))
+        WebDriverWait(self.driver, 20, 0.02).until(lambda _: self.run("return document.readyState") == "complete")
+
+    def click(self, text: str) -> None:
+        """Click a link with that text."""
+        self.follow(self.driver.find_element(By.LINK_TEXT, text).click)
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
@@ -163,15 +176,15 @@ def browser(driver: webdriver.Chrome, viewer: tuple[str, str], tmp_path: Path) -
 
 def test_a_reader_clicks_from_the_projects_to_a_message(browser: Browser) -> None:
     browser.go()
-    browser.one(".project a").click()
-    browser.driver.find_element(By.LINK_TEXT, "Disc brakes").click()
+    browser.follow(browser.one(".project a").click)
+    browser.click("Disc brakes")
 
     shown = [article.get_attribute("id") for article in browser.all("article")]
     assert shown == [f"m-{sequence}" for sequence in range(71, 121)]
     assert browser.one("#window").text == "The model sees from here on"
     assert len(browser.all("article.seen")) == 20
 
-    browser.driver.find_element(By.LINK_TEXT, "Earlier").click()
+    browser.click("Earlier")
     assert browser.one("article").get_attribute("id") == "m-21"
     assert not browser.all("article.seen")
 
@@ -181,7 +194,7 @@ def test_a_window_can_be_tried_out(browser: Browser) -> None:
     field = browser.one("input[name=max_tokens]")
     field.send_keys("33")
     browser.one("input[name=instructions]").click()
-    browser.one(".window button").click()
+    browser.follow(browser.one(".window button").click)
 
     assert "3 of 120 messages" in browser.one(".window p").text
     assert "You answer for a bicycle workshop." in browser.one("article.seen").text
@@ -190,18 +203,18 @@ def test_a_window_can_be_tried_out(browser: Browser) -> None:
 
 def test_hostile_text_is_shown_and_does_nothing(browser: Browser) -> None:
     browser.go("p/aurora/")
-    browser.one("#find").send_keys("hostile", Keys.ENTER)
+    browser.follow(browser.one("#find").send_keys, "hostile", Keys.ENTER)
 
     assert browser.one("mark").text == "hostile"
     assert HOSTILE in browser.one(".hit h2").text
-    browser.one(".hit a").click()
+    browser.follow(browser.one(".hit a").click)
     assert HOSTILE in browser.one("article .body").text
     assert browser.one("h1").text == HOSTILE
     assert browser.driver.title == f"{HOSTILE} · aurora · peewee_conv"
     assert browser.run("return document.querySelectorAll('script').length") == 0
 
     browser.go("p/aurora/")
-    browser.one("#find").send_keys("NEAR( " + HOSTILE, Keys.ENTER)
+    browser.follow(browser.one("#find").send_keys, "NEAR( " + HOSTILE, Keys.ENTER)
     assert browser.one("input[name=q][value]").get_attribute("value").startswith("NEAR( <script>")
     assert browser.one("h1").text == "Search"
 
@@ -237,7 +250,7 @@ def test_the_keyboard_reaches_everything(browser: Browser) -> None:
         browser.press(Keys.TAB)
     assert seen[-1] == "Disc brakes"
     assert browser.run("return getComputedStyle(document.activeElement, '::after').outlineStyle") == "solid"
-    browser.press(Keys.ENTER)
+    browser.follow(browser.press, Keys.ENTER)
     assert browser.one("h1").text == "Disc brakes"
 
 
@@ -249,7 +262,7 @@ def test_the_theme_follows_the_system_or_the_choice(browser: Browser) -> None:
     light = background()
     browser.prefer("dark")
     dark = background()
-    browser.driver.find_element(By.LINK_TEXT, "Light").click()
+    browser.click("Light")
     chosen = background()
     browser.go("p/aurora/usage")
 
