@@ -265,6 +265,18 @@ def test_damaged_page_is_refused(source: Path, project: Project, name: str) -> N
     refused(source, project, DatabaseCorrupt, "damaged|malformed")
 
 
+@rollback
+def test_damage_deep_in_a_message_is_found_before_anything_is_written(source: Path, project: Project) -> None:
+    with closing(connect(source)) as connection:
+        connection.execute("INSERT INTO messages VALUES (9001, 2, 'user', ?, ?)", ("y" * 100_000, LATER))
+    page = source.read_bytes().index(b"y" * 3000) // 4096 + 5
+    with source.open("r+b") as file:
+        file.seek(page * 4096)
+        file.write(b"\xff" * 4)  # where the text goes on
+
+    refused(source, project, DatabaseCorrupt, "damaged")
+
+
 @pytest.mark.parametrize(
     "sql",
     [
