@@ -90,8 +90,8 @@ class Lane:
         if not self.is_open:
             return
         self.is_open = False
-        self._thread.submit(_leave, self._block, ProjectNotBound("this transaction was never ended"))
-        with suppress(RuntimeError):  # the event loop is closed, and nobody waits in it
+        with suppress(RuntimeError):  # the process ends, or the event loop is closed and nobody waits in it
+            self._thread.submit(_leave, self._block, ProjectNotBound("this transaction was never ended"))
             self.loop.call_soon_threadsafe(self._let_go)
 
     def _submit(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
