@@ -19,9 +19,22 @@ from zipfile import ZipFile
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_WHEEL_BYTES = 240_000
-COMMANDS = ("demo", "import", "export", "list", "show", "search", "context", "stats", "migrate", "check", "backup")
+COMMANDS = (
+    "demo",
+    "import",
+    "export",
+    "list",
+    "show",
+    "search",
+    "context",
+    "stats",
+    "migrate",
+    "check",
+    "backup",
+    "serve",
+)
 DIST_INFO = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt")
-SHIPPED_SUFFIXES = {".py", ".jsonl", ".typed"}
+SHIPPED_SUFFIXES = {".css", ".html", ".jsonl", ".py", ".svg", ".typed"}
 NOT_IN_SDIST = {".gitignore"}
 MADE_BY_SDIST = {"PKG-INFO", "setup.cfg"}
 
