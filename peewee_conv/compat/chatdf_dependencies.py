@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from ..errors import MissingExtra
+from ..errors import ConversationNotFound, InvalidArgument, MissingExtra
 from .chatdf_accounts import validate_session
 from .chatdf_connection import Connection
 from .naive_times import iso
@@ -26,7 +28,7 @@ class Dependency(Generic[P, R]):
 
     def __init__(self, function: Callable[P, Awaitable[R]], **depends: Dependency[..., Any]) -> None:
         self._function, self._depends = function, depends
-        self.__name__, self.__doc__ = function.__name__, function.__doc__
+        self.__name__, self.__doc__ = function.__name__.lstrip("_"), function.__doc__
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Do it."""
@@ -76,9 +78,10 @@ async def _get_conversation(conversation_id: str, user: dict[str, Any], db: Conn
 
     It has ``id``, ``user_id``, ``title``, ``created_at`` and ``updated_at``.
     """
-    found = await db.project.conversations.find(conversation_id)
-    if found is None:
-        raise _http_error(404, "Conversation not found")
+    try:
+        found = await db.project.conversations.get(conversation_id)
+    except (ConversationNotFound, InvalidArgument) as error:  # what cannot be an id names nothing
+        raise _http_error(404, "Conversation not found") from error
     if found.user_id != user["id"]:
         raise _http_error(403, "Not authorized")
     return {
@@ -96,9 +99,9 @@ get_conversation = Dependency(_get_conversation, user=get_current_user, db=get_d
 
 
 def _http_error(status: int, detail: str) -> Exception:
-    """Return the exception that FastAPI, or Starlette, answers with."""
-    try:
-        from starlette.exceptions import HTTPException
-    except ImportError as error:
-        raise MissingExtra("answering with an HTTP status", "FastAPI", None) from error
-    return HTTPException(status_code=status, detail=detail)
+    """Return the exception that FastAPI answers with; its own first, for which applications have handlers."""
+    for framework in ("fastapi", "starlette.exceptions"):
+        with suppress(ImportError):
+            error: Exception = import_module(framework).HTTPException(status_code=status, detail=detail)
+            return error
+    raise MissingExtra("answering with an HTTP status", "FastAPI", None)
