@@ -1,8 +1,8 @@
 """Writing conversations with their messages: plain functions of one transaction, over those of the service.
 
-A conversation of B or D is known by its id, one of A or C by its number; and both by the moment of their creation. A
-number that is another conversation's here is left to it: the newcomer gets the next one, and an id made of its origin,
-by which a later run finds it.
+A conversation of Sovereign Assistant or ChatDF is known by its id, one of AutoForge or HAIA by its number; and all of
+them by the moment of their creation. A number that is another conversation's here is left to it: the newcomer gets the
+next one, and an id made of its origin, by which a later run finds it.
 """
 
 from __future__ import annotations
