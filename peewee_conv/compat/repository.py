@@ -117,7 +117,7 @@ class ConversationRepository:
     async def get_all_messages(self, conversation_id: int) -> list[Message]:
         """Return all messages of a conversation in their order; none where there is no conversation."""
         found = await self.session.read(queries.whole, conversation_id)
-        return [] if found is None else [Message(conversation_id, message) for message in found[1]]
+        return [] if found is None else found[1]
 
     async def get_context_messages(self, conversation_id: int, limit: int = 20) -> list[Message]:
         """Return the newest messages of a conversation, oldest first; none where there is no conversation.
@@ -126,8 +126,7 @@ class ConversationRepository:
         :raises InvalidArgument: the limit is another one; also a ``ValueError``.
         """
         arguments.whole("limit", limit, 1, 100)
-        found = await self.session.read(queries.newest, conversation_id, limit)
-        return [Message(conversation_id, message) for message in found]
+        return await self.session.read(queries.newest, conversation_id, limit)
 
     async def list_conversations(self, limit: int = 50, offset: int = 0) -> list[Conversation]:
         """Return conversations with all their messages, the newest activity first.

@@ -5,7 +5,7 @@ All their times are aware, in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from weakref import WeakValueDictionary
 
@@ -91,29 +91,28 @@ class Known:
         self._added: set[Message] = set()
         self._times: dict[int, datetime] = {}
 
-    def of(self, talk: records.Conversation, messages: Iterable[records.Message] = ()) -> Conversation:
+    def of(self, talk: records.Conversation, messages: Sequence[Message] = ()) -> Conversation:
         """Return the object of a conversation, as it is now."""
         found = self._objects.get(talk.number)
         if found is None:
             found = self._objects[talk.number] = Conversation(talk)
         found.updated_at = talk.updated_at
-        found.messages[:] = [Message(talk.number, message) for message in messages]
+        found.messages[:] = messages
         return found
 
-    def add(self, before: records.Conversation, message: records.Message, after: records.Conversation) -> Message:
-        """Return the object of a message that was just appended, and show it in its conversation.
+    def add(self, before: records.Conversation, message: Message, after: records.Conversation) -> Message:
+        """Show a message that was just appended in its conversation, and return it.
 
         :param before: the conversation without it.
         :param after: the conversation with it.
         """
-        added = Message(after.number, message)
-        self._added.add(added)
+        self._added.add(message)
         self._times.setdefault(after.number, before.updated_at)
         known = self._objects.get(after.number)
         if known is not None:
-            known.messages.append(added)
+            known.messages.append(message)
             known.updated_at = after.updated_at
-        return added
+        return message
 
     def take_back(self) -> None:
         """Show nothing of what was added: the session has rolled it back."""

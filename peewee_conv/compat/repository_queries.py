@@ -1,4 +1,7 @@
-"""What HAIA's repository asks the conversations of a project for: plain functions, each run once in a thread."""
+"""What HAIA's repository asks the conversations of a project for: plain functions, each run once in a thread.
+
+The objects of a long conversation are made there too: the event loop would be held up.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ from itertools import islice
 from typing import TypeAlias
 
 from ..errors import ConversationNotFound
-from ..records import Conversation, Message
+from ..records import Conversation
 from ..services.conversations import Conversations
 from . import walks
 from .repository_errors import ConversationNotFoundError
+from .repository_objects import Message
 
 Whole: TypeAlias = tuple[Conversation, list[Message]]
 
@@ -22,7 +26,7 @@ def whole(talks: Conversations, number: int) -> Whole | None:
     if talk is None:
         return None
     try:
-        return talk, list(talks.iterate(talk.id, batch=_BATCH))
+        return talk, [Message(number, message) for message in talks.iterate(talk.id, batch=_BATCH)]
     except ConversationNotFound:  # deleted meanwhile
         return None
 
@@ -30,9 +34,11 @@ def whole(talks: Conversations, number: int) -> Whole | None:
 def newest(talks: Conversations, number: int, limit: int) -> list[Message]:
     """Return the newest messages that a model should see, oldest first; nothing where there is no conversation."""
     talk = talks.find_by_number(number)
+    if talk is None:
+        return []
     try:
-        return [] if talk is None else talks.context(talk.id, max_messages=limit)
-    except ConversationNotFound:
+        return [Message(number, message) for message in talks.context(talk.id, max_messages=limit)]
+    except ConversationNotFound:  # deleted meanwhile
         return []
 
 
@@ -53,7 +59,7 @@ def append(talks: Conversations, number: int, role: str, content: str) -> tuple[
     before = talks.find_by_number(number)
     if before is None:
         raise ConversationNotFoundError(number)
-    message = talks.add_message(before.id, role, content)
+    message = Message(number, talks.add_message(before.id, role, content))
     return before, message, talks.get(before.id)
 
 
