@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import IO, Any, NamedTuple, TypeAlias
 
 from ..clock import from_text
@@ -29,7 +30,7 @@ class Look(NamedTuple):
         return usage if self.limit_tokens is None else usage.with_limit(self.limit_tokens)
 
     @property
-    def now(self) -> Any:
+    def now(self) -> datetime:
         """The time, by the clock of the project."""
         return from_text(self.project._binding.settings.now())
 
@@ -53,11 +54,11 @@ class Page(NamedTuple):
     """A kind of page: its address below the project, its name, who gathers what it shows, from which file.
 
     :ivar schema: ``None`` for a page that looks at files past the cache.
-    :ivar template: ``None`` for what is only downloaded.
+    :ivar template: empty for what is only downloaded.
     """
 
     address: str
     name: str
     view: View
     schema: Schema | None
-    template: str | None
+    template: str = ""

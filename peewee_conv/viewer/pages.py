@@ -11,8 +11,8 @@ from .page import Page
 PAGES: Final = (
     Page("", "conversations", listings.conversations, assistant, "conversations.html"),
     Page("conversation", "conversation", transcripts.conversation, assistant, "conversation.html"),
-    Page("message", "message", transcripts.message, assistant, None),
-    Page("export", "export", transcripts.export, assistant, None),
+    Page("message", "message", transcripts.message, assistant),
+    Page("export", "export", transcripts.export, assistant),
     Page("search", "search", listings.search, assistant, "search.html"),
     Page("usage", "usage", usage.usage, assistant, "usage.html"),
     Page("features", "features", queue.features, features, "features.html"),

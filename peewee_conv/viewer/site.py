@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from .. import arguments
 from ..errors import ConversationNotFound, InvalidArgument, PeeweeConvError
 from . import protection
-from .page import Download, Look, Page
+from .page import Download, Look, Page, Values
 from .pages import PAGES
 from .query_string import Query
 from .rendering import FOLDER, render
@@ -92,18 +92,20 @@ class Site:
 
         opened = self.shelf.get(project)
         shown = {"project": project, "here_name": kind.name}
-        look = Look(opened, Query(request.args), self.limit_tokens)
-        if kind.schema is None:
-            return self.page(kind.template or "", {**shown, **_values(kind.view(look))})
         try:
-            self.shelf.check(opened, kind.schema)
+            found = self._look(kind, Look(opened, Query(request.args), self.limit_tokens))
         except NothingStored:
             if "id" in request.args:
                 raise ConversationNotFound(request.args["id"]) from None
             return self.page("nothing.html", shown)
-        with opened:
-            found = kind.view(look)
-        return _send(found) if isinstance(found, Download) else self.page(kind.template or "", {**shown, **found})
+        return _send(found) if isinstance(found, Download) else self.page(kind.template, {**shown, **found})
+
+    def _look(self, kind: Page, look: Look) -> Values | Download:
+        if kind.schema is None:
+            return kind.view(look)
+        self.shelf.check(look.project, kind.schema)
+        with look.project:
+            return kind.view(look)
 
     def page(self, template: str, values: dict[str, Any]) -> str:
         """Return a page with what all pages show."""
@@ -116,6 +118,7 @@ class Site:
             "theme": theme if theme in _THEMES else "auto",
             "themes": _THEMES,
             "link": self.address,
+            "asset": self.asset,
             "here": self.here,
         }
         return render(template, {**shared, **values})
@@ -145,10 +148,14 @@ class Site:
         """Return the address of a page; arguments that are ``None`` or empty are left out."""
         from flask import request, url_for
 
-        name = request.blueprint or self.name
-        path = url_for(f"{name}.static", filename=page) if "." in page else ""
-        path = path or url_for(f"{name}.{page}", **({} if project is None else {"project": project}))
-        return _with_query(path, query)
+        values: dict[str, Any] = {} if project is None else {"project": project}
+        return _with_query(url_for(f"{request.blueprint or self.name}.{page}", **values), query)
+
+    def asset(self, filename: str) -> str:
+        """Return the address of a static file."""
+        from flask import request, url_for
+
+        return url_for(f"{request.blueprint or self.name}.static", filename=filename)
 
     def here(self, **changes: Any) -> str:
         """Return the address of this very page, with some of its arguments changed."""
@@ -165,10 +172,6 @@ def _with_query(path: str, query: dict[str, Any]) -> str:
     anchor = query.pop("anchor", None)
     given = {name: value for name, value in query.items() if value not in (None, "")}
     return path + (f"?{urlencode(given)}" if given else "") + (f"#{anchor}" if anchor else "")
-
-
-def _values(found: dict[str, Any] | Download) -> dict[str, Any]:
-    return {} if isinstance(found, Download) else found
 
 
 def _send(found: Download) -> Any:
