@@ -118,8 +118,8 @@ async def load(db, conversation_id, pool):
     """Load the sales from several tasks at once, as an impatient user does who clicks twice."""
     urls = (SALES, SALES, "https://example.com/page.html")
     loads = (add_dataset(db, conversation_id, url, pool) for url in urls)
-    for answer in await asyncio.gather(*loads, return_exceptions=True):
-        print("load:", answer if isinstance(answer, ValueError) else answer["name"])
+    answers = await asyncio.gather(*loads, return_exceptions=True)
+    print(*sorted(f"load: {each if isinstance(each, ValueError) else each['name']}" for each in answers), sep="\n")
 
 
 async def main(questions):

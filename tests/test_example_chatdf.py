@@ -33,9 +33,9 @@ def test_the_example_lets_a_user_in_loads_data_answers_and_goes_on_later(tmp_pat
 
     assert first == [
         "the key works once: True",
-        "load: table1",
-        "load: This dataset is already loaded",
         "load: Not a valid parquet file",
+        "load: This dataset is already loaded",
+        "load: table1",
         "> How many rows?",
         "  (11 tokens, SELECT count(*) FROM table1)",
         "< table1 has 1200 rows of 1 column.",
