@@ -118,7 +118,7 @@ def _check_keys(argument: str, value: object, depth: int) -> None:
     """Refuse keys that ``json.dumps`` would turn into text without a word, and what may not be readable again."""
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
-            raise InvalidArgument(argument, value, _JSON_OBJECT)
+            raise InvalidArgument(argument, "...", _JSON_OBJECT)
         value = value.values()
     elif not isinstance(value, (list, tuple)):
         return

@@ -84,9 +84,13 @@ def from_text(text: str, argument: str = "text") -> datetime:
 
 def _to_utc(moment: datetime, argument: str) -> datetime:
     # Not tzinfo alone: a time zone may answer None, and astimezone() would then guess the machine's own.
-    if moment.utcoffset() is None:
-        raise InvalidArgument(argument, moment, _AWARE)
     try:
+        if moment.utcoffset() is None:
+            raise InvalidArgument(argument, moment, _AWARE)
         return moment.astimezone(UTC)
     except OverflowError as error:
         raise InvalidArgument(argument, moment, _IN_RANGE) from error
+    except (TypeError, ValueError, NotImplementedError) as error:  # a time zone that answers what none may
+        if isinstance(error, InvalidArgument):
+            raise
+        raise InvalidArgument(argument, moment, _AWARE) from error

@@ -346,5 +346,10 @@ def _rebuild(kind: type[PeeweeConvError], args: tuple[object, ...]) -> PeeweeCon
 
 
 def _shorten(value: object) -> str:
-    text = repr(value)
+    if isinstance(value, str | bytes):
+        value = value[:80]
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a number of 5000 digits, a thousand levels, an object of the caller's
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= 80 else text[:77] + "..."

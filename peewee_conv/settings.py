@@ -69,7 +69,7 @@ def _whole_or_none(low: int, high: int) -> Callable[[Any], bool]:
 
 
 def _one_of(*values: str) -> Callable[[Any], bool]:
-    return lambda value: value in values
+    return lambda value: isinstance(value, str) and value in values
 
 
 def _is_bool(value: Any) -> bool:

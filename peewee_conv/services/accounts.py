@@ -109,7 +109,8 @@ class Accounts:
         :raises InvalidArgument: the profile is not allowed.
         """
         checked = _check_profile(profile)
-        key_hash = None if referral_key in (None, "") else sessions.digest(referral_key) or ""
+        is_left_out = referral_key is None or (isinstance(referral_key, str) and not referral_key)
+        key_hash = None if is_left_out else sessions.digest(referral_key) or ""
         token, begin, session = self._new_session()
         user, is_new = self._handle.write(_sign_in, checked, key_hash, begin, session)
         return SignIn.of((token, user[0], session[2], is_new, *user))

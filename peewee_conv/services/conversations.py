@@ -379,7 +379,7 @@ class Conversations(MessageStreams):
     def _check_owner(self, user_id: str | None) -> str | None:
         if not self._owner:
             return None if user_id is None else check_id("user_id", user_id)
-        if user_id not in (None, self._owner):
+        if user_id is not None and check_id("user_id", user_id) != self._owner:
             raise InvalidArgument("user_id", user_id, f"{self._owner!r}, the owner of this service, or nothing")
         return self._owner
 
@@ -422,7 +422,7 @@ class Conversations(MessageStreams):
 
     def _checked_mapping(self, now: str, place: int, message: Mapping[str, Any]) -> NewMessage:
         if not isinstance(message, (dict, Mapping)):
-            raise InvalidArgument(f"messages[{place}]", message, "a mapping with 'role' and 'content'")
+            raise InvalidArgument(f"messages[{place}]", type(message).__name__, "a mapping with 'role' and 'content'")
         try:
             return self._checked(now, **message)
         except TypeError:  # a keyword too few or too many; or the caller's count_tokens raised it

@@ -91,7 +91,8 @@ class Features:
             ``depends_on_indices``: places (from 0) of earlier items of this call.
         :raises InvalidArgument: an item is not allowed; the text names its place.
         """
-        checked = [_item_of_many(place, item) for place, item in enumerate(items)]
+        given = arguments.items("items", items, "mappings with 'name'")
+        checked = [_item_of_many(place, item) for place, item in enumerate(given)]
         return Feature.all_of(self._handle.write(feature_queries.create, checked))
 
     def get(self, feature_id: int) -> Feature:

@@ -171,7 +171,7 @@ class Schedules:
         :raises ScheduleNotFound: there is no such schedule.
         :raises InvalidArgument: *expires_at* is left out while no window is open.
         """
-        if override_type not in ("start", "stop"):
+        if not isinstance(override_type, str) or override_type not in ("start", "stop"):
             raise InvalidArgument("override_type", override_type, "'start' or 'stop'")
         now = self._now()
         if expires_at is None:

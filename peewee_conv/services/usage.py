@@ -158,7 +158,7 @@ class Usage:
         :param since: only usage from this aware time on.
         :param until: only usage before it.
         """
-        if by not in _KEYS:
+        if not isinstance(by, str) or by not in _KEYS:
             raise InvalidArgument("by", by, "one of " + ", ".join(_KEYS))
         where, params = _conditions(user_id, conversation_id, model_name, since, until)
         order = "1" if by == "day" else "sum(input_tokens + output_tokens) DESC, 1"
