@@ -196,11 +196,25 @@ def status(connection: sqlite3.Connection, path: str, migrations: Migrations) ->
 
     :raises MigrationFailed: the version and playhouse's history rows disagree.
     """
-    is_current(connection, path, migrations)
-    found = version(connection)
-    if found or _legacy_of(connection, migrations) is None:
-        _check_history(connection, path, migrations, found)
+    with _one_state(connection):  # or an upgrade by somebody else between two reads would look like a disagreement
+        is_current(connection, path, migrations)
+        found = version(connection)
+        if found or _legacy_of(connection, migrations) is None:
+            _check_history(connection, path, migrations, found)
     return [ScriptStatus(script.number, script.name, script.number <= found) for script in migrations.scripts]
+
+
+@contextmanager
+def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:  # an I/O error has ended it already
+            connection.execute("COMMIT")
 
 
 @contextmanager

@@ -6,20 +6,21 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from account_tools import profile
+from account_tools import Clock, profile
 from cli_tools import Run, make_run
-from conftest import Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peewee_conv import Project, retention
 from peewee_conv.cli.retain import byte_size
+from peewee_conv.clock import to_text
 from peewee_conv.errors import InvalidArgument, ProjectInUse
 from peewee_conv.models import Message
 from peewee_conv.retention import Retention, vacuum
@@ -422,12 +423,18 @@ RULES = st.fixed_dictionaries(
 
 
 @contextmanager
-def temporary_project(clock: Clock):  # type: ignore[no-untyped-def]
-    """Hypothesis does not renew fixtures between its examples."""
+def aging_project() -> Iterator[tuple[Project, Callable[[int], None]]]:
+    """Give a project and what lets days pass in it: Hypothesis does not renew fixtures between its examples."""
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def pass_days(days: int) -> None:
+        nonlocal moment
+        moment += timedelta(days=days)
+
     with tempfile.TemporaryDirectory() as folder:
-        project = Project(folder, now=clock, durability="normal")
+        project = Project(folder, now=lambda: to_text(moment), durability="normal")
         try:
-            yield project
+            yield project, pass_days
         finally:
             project.dispose()
 
@@ -437,10 +444,9 @@ def temporary_project(clock: Clock):  # type: ignore[no-untyped-def]
 def test_a_dry_run_tells_what_a_run_does_and_the_newest_stay(
     made: list[tuple[int, int, int]], rules: dict[str, Any], is_indexed: bool
 ) -> None:
-    clock = Clock()
-    with temporary_project(clock) as project:
+    with aging_project() as (project, pass_days):
         for number, (messages, size, days) in enumerate(made):
-            clock.advance(days=days)
+            pass_days(days)
             talk(project, f"t{number}", messages, min(size, 300_000 // max(messages, 1)))
         if is_indexed:
             project.conversations.search("t0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from cli_tools import Run, make_run
 from tickets import Tickets, make_tickets
 
-from peewee_conv import Project, Projects, maintenance
+from peewee_conv import Project, Projects, maintenance, migrate
 from peewee_conv.schemas import assistant, features
 from peewee_conv.upgrades import FileUpgrade, upgrade
 
@@ -154,6 +155,25 @@ def test_a_dry_run_tells_what_is_due_and_writes_nothing(root: Path) -> None:
     assert [(file.project, file.state) for file in report.files] == [("current", "current"), ("old", "pending")]
     assert files(root) == before
     assert sorted(path.name for path in (root / "empty").iterdir()) == []
+
+
+def test_an_upgrade_in_the_middle_of_a_look_is_no_disagreement(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.conversations.create()
+    maintenance.downgrade(project, to=0)
+    plain = migrate.version
+
+    def interrupted(connection: sqlite3.Connection) -> int:
+        found = plain(connection)
+        monkeypatch.setattr(migrate, "version", plain)
+        maintenance.upgrade(project)
+        return found
+
+    monkeypatch.setattr(migrate, "version", interrupted)
+    scripts = maintenance.migration_status(project).scripts
+
+    assert {script.applied for script in scripts} == {False}
 
 
 def _upgrade_in_child(root: Path, barrier: Callable[[], object], answers: object) -> None:
