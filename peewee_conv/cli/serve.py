@@ -112,9 +112,11 @@ def _shown(args: argparse.Namespace) -> Iterator[Shown]:
         for project in found:
             if not project.exists():
                 raise projects.NoProject(str(project.path), assistant.name, was_named=True)
-        yield found
-        for project in found:
-            project.dispose()
+        try:
+            yield found
+        finally:
+            for project in found:
+                project.dispose()
 
 
 def _listen(host: str, port: int, app: Flask) -> BaseWSGIServer:

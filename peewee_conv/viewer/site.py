@@ -135,10 +135,12 @@ class Site:
 
     def refused(self, error: HTTPException) -> Any:
         """Answer an error of the protocol, or of the application around, in the same way."""
-        if error.response is not None or error.code is None:
+        if error.response is not None:  # the application has an answer of its own
             return error
         response = error.get_response()
-        response.data = self.page("error.html", {"status": error.code, "sentence": error.description or error.name})
+        response.data = self.page(
+            "error.html", {"status": error.code or 500, "sentence": error.description or error.name}
+        )
         response.content_type = "text/html; charset=utf-8"
         return response
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import flask
 import pytest
 from viewer_tools import addresses, client_of, client_of_app, fill, read
+from werkzeug.exceptions import Unauthorized
 
 from peewee_conv import Project, Projects
 from peewee_conv.errors import InvalidArgument, MissingExtra
@@ -137,12 +138,15 @@ def test_a_mounted_viewer_shows_nothing_to_whom_it_does_not_know(make_project: C
 
 def test_authorize_may_answer_by_itself(project: Project) -> None:
     def authorize(request: flask.Request) -> object:
-        flask.abort(flask.redirect("/login") if request.args else 401)
+        if "to" in request.args:
+            flask.abort(flask.redirect("/login"))
+        raise Unauthorized(response=flask.Response("sign in first", 401) if "say" in request.args else None)
 
     client = client_of_app(mounted(project, authorize))
 
     assert client.get("/conversations/").status_code == 401
-    assert client.get("/conversations/?a=1").headers["Location"] == "/login"
+    assert client.get("/conversations/?to=1").headers["Location"] == "/login"
+    assert client.get("/conversations/?say=1").get_data(as_text=True) == "sign in first"
 
 
 def test_authorize_that_fails_lets_nobody_in(project: Project) -> None:

@@ -141,6 +141,14 @@ def test_a_text_filters_conversations_by_their_messages(project: Project) -> Non
     assert any(other.id in link for link in page.links())
 
 
+def test_a_conversation_that_has_a_text_often_is_listed_once(project: Project) -> None:
+    fill(project)
+
+    links = [link for link in page_of(project, "?q=of").links() if "conversation?" in link]
+
+    assert len(links) == 1
+
+
 def test_a_text_that_cannot_be_searched_for_is_a_sentence(project: Project) -> None:
     fill(project)
 
