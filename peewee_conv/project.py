@@ -18,6 +18,7 @@ from .database.scope import Scope, leave
 from .database.transactions import Transaction
 from .errors import AlreadyExists, InvalidArgument, ProjectNotFound
 from .schemas import assistant, features
+from .services.conversations import Conversations
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .retention import Retention, Rules
     from .services.accounts import Accounts
     from .services.assistants import Assistants
-    from .services.conversations import Conversations
     from .services.datasets import Datasets
     from .services.features import Features
     from .services.schedules import Schedules
@@ -63,8 +63,9 @@ class Project:
     def __init__(self, path: str | os.PathLike[str], **settings: Any) -> None:
         self._root = paths.project_root(path)
         self._binding = cache.bind(self._root, settings)
+        self.conversations = Conversations(Handle(self._binding, assistant))
 
-    # Services are imported when they are first asked for: a program starts faster without those that it does not use.
+    # The other services are imported when they are first asked for: a chat server starts faster without them.
 
     @cached_property
     def assistants(self) -> Assistants:
@@ -72,13 +73,6 @@ class Project:
         from .services.assistants import Assistants
 
         return Assistants(Handle(self._binding, assistant))
-
-    @cached_property
-    def conversations(self) -> Conversations:
-        """Conversations and their messages."""
-        from .services.conversations import Conversations
-
-        return Conversations(Handle(self._binding, assistant))
 
     @cached_property
     def accounts(self) -> Accounts:
