@@ -218,7 +218,7 @@ def test_the_list_of_chatdfs_own_route_works_on_our_tables(chat: Chat) -> None:
     assert chat(body) == [{"id": "c-1", "title": "", "created_at": moment, "updated_at": moment, "dataset_count": 1}]
 
 
-@pytest.mark.parametrize("sql", ["DELETE FROM conversations WHERE id = ?", "/* go */ delete from conversations"])
+@pytest.mark.parametrize("sql", ["DELETE FROM conversations WHERE id = ?", "/* go */ delete from `conversations`"])
 def test_deleting_conversations_keeps_the_search_index_in_step(chat: Chat, sql: str) -> None:
     async def body(db: Connection) -> tuple[int, int, list[Any]]:
         talk = await talk_of(db, await user_id(db))
@@ -250,6 +250,10 @@ def test_deleting_users_takes_along_what_they_have(chat: Chat) -> None:
         "INSERT OR REPLACE INTO messages (id) VALUES (1)",
         "update messages set content = ''",
         "DELETE FROM messages",
+        'DELETE FROM main . "messages"',
+        "REPLACE INTO users (id) VALUES (1)",
+        "INSERT OR REPLACE INTO [conversations] (id) VALUES (1)",
+        "WITH old (id) AS (SELECT 'c-1') DELETE FROM conversations WHERE id IN old",
         "ATTACH DATABASE 'other.db' AS other",
         "VACUUM",
         "SELECT 1; SELECT 2",
@@ -262,6 +266,23 @@ def test_what_would_get_round_the_services_is_refused(chat: Chat, sql: Any) -> N
 
     with pytest.raises(InvalidArgument):
         chat(body)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE conversations SET title = 'insert into messages'",
+        "UPDATE conversations SET title = 'x' WHERE number IN (SELECT conversation FROM messages)",
+        "INSERT INTO datasets (id, conversation_id, url, name, created_at) SELECT id, 'c-1', '', '', '' FROM messages",
+    ],
+)
+def test_messages_may_be_read_by_statements_that_write_elsewhere(one_talk: Chat, sql: str) -> None:
+    async def body(db: Connection) -> list[Any]:
+        await db.execute(sql)
+        await db.commit()
+        return await db.project.check()
+
+    assert one_talk(body) == []
 
 
 def test_settings_of_the_file_are_answered_and_not_changed(chat: Chat) -> None:
@@ -290,13 +311,18 @@ def test_a_table_of_the_callers_own_is_committed_at_once_outside_of_a_transactio
         await db.execute("WITH new (text) AS (VALUES ('one')) INSERT INTO notes SELECT text FROM new")
         with pytest.raises(DatabaseFailure):
             await db.execute("CREATE TABLE notes (text TEXT)")
-        assert await asyncio.create_task(count(db)) == 1
+        await asyncio.create_task(add(db))  # finds the lock free
+        assert await count(db) == 2
+
+    async def add(db: Connection) -> None:
+        await db.execute("INSERT INTO notes (text) VALUES ('two')")
+        await db.commit()
 
     async def count(db: Connection) -> int:
         return len(await db.fetchall("SELECT text FROM notes"))
 
-    chat(create)
-    assert chat(count) == 1
+    chat(create, busy_timeout_ms=100)
+    assert chat(count) == 2
 
 
 # --- transactions -------------------------------------------------------------------------------------------------

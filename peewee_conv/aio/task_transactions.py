@@ -87,8 +87,9 @@ async def rollback(project: Project, task: Task) -> None:
 
 async def rollback_all(project: Project) -> None:
     """Take back what any task of this event loop has not committed."""
-    for task in list(of_tasks):
-        if task.get_loop() is asyncio.get_running_loop():
+    for reference in of_tasks.keyrefs():
+        task = reference()
+        if task is not None and task.get_loop() is asyncio.get_running_loop():
             await rollback(project, task)
 
 

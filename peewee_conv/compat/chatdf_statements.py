@@ -34,11 +34,16 @@ _BACK_TO = re.compile(r"ROLLBACK(\s+TRANSACTION)?\s+TO\b", re.IGNORECASE)
 _SETTING = re.compile(r"PRAGMA\s+(?P<name>(?:\w+\.)?\w+)\s*(?P<value>[=(])?", re.IGNORECASE)
 _ASKS = re.compile(r"(?:\w+\.)?(?:table|index|foreign_key)_|quick_check|integrity_check", re.IGNORECASE)
 _REFUSED = re.compile(r"(ATTACH|DETACH|VACUUM)\b", re.IGNORECASE)
-_MESSAGES = re.compile(
-    r"(?:INSERT|REPLACE)\b.*?\bINTO\s+messages\b|UPDATE\s+(?:OR\s+\w+\s+)?messages\b|DELETE\s+FROM\s+messages\b",
-    re.IGNORECASE | re.DOTALL,
+_NAME = r"\s+(?:main\s*\.\s*)?[\"`\[]?"
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_FLAGS = re.IGNORECASE | re.DOTALL
+# What would leave messages, their counts and the search index out of step.
+_GUARDED = re.compile(
+    rf"(?:INTO|DELETE\s+FROM|UPDATE(?:\s+OR\s+\w+)?){_NAME}messages\b|REPLACE\s+INTO{_NAME}(?:conversations|users)\b",
+    _FLAGS,
 )
-_OWNERS = re.compile(r"DELETE\s+FROM\s+(?P<table>conversations|users)\b(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_GUARDED_BEHIND_WITH = re.compile(rf"DELETE\s+FROM{_NAME}(?:conversations|users)\b", _FLAGS)
+_OWNERS = re.compile(rf"DELETE\s+FROM{_NAME}(?P<table>conversations|users)\b[\"`\]]?(?P<rest>.*)", _FLAGS)
 
 
 class Fetched(NamedTuple):
@@ -63,14 +68,19 @@ def kind_of(sql: object) -> Kind:
     text = _without_comment(sql)
     if _REFUSED.match(text):
         raise InvalidArgument("sql", text.split()[0], "statements on the project's own database: see Project")
-    if _MESSAGES.match(text):
-        raise InvalidArgument("sql", " ".join(text.split()[:3]), "process_message(), or the project's conversations")
     verb = text.split(None, 1)[0].upper().rstrip(";") if text else ""
     if verb == "ROLLBACK":
         return "write" if _BACK_TO.match(text) else "rollback"
     if verb == "PRAGMA":
         return "setting" if _sets(text) else "read"
-    return _KINDS.get(verb) or ("read" if only_reads(text) else "alone")
+    if only_reads(text):
+        return "read"
+    words = _LITERAL.sub("''", text)
+    if _GUARDED.search(words) or (verb == "WITH" and _GUARDED_BEHIND_WITH.search(words)):
+        raise InvalidArgument(
+            "sql", verb, "process_message() or the project's conversations, which keep search in step"
+        )
+    return _KINDS.get(verb, "alone")
 
 
 def _without_comment(sql: str) -> str:
