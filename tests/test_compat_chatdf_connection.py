@@ -117,7 +117,7 @@ def test_init_db_takes_no_connection_of_another_library() -> None:
 
 def test_rows_are_mappings_and_tuples_at_once(chat: Chat) -> None:
     async def body(db: Connection) -> Any:
-        return await db.fetchone("SELECT 1 AS one, 'x' AS name")
+        return await db.fetchone("SELECT 1 AS one, 'x' AS name", None)
 
     row = chat(body)
     assert isinstance(row, chatdf.Row)
@@ -303,6 +303,12 @@ def test_a_statement_that_sqlite_refuses_is_one_error_of_ours(chat: Chat) -> Non
     with pytest.raises(DatabaseFailure) as refused:
         chat(body)
     assert isinstance(refused.value.__cause__, sqlite3.IntegrityError)
+
+
+@pytest.mark.parametrize("parameters", [5, {1, 2}])
+def test_parameters_that_are_none_are_refused(chat: Chat, parameters: Any) -> None:
+    with pytest.raises(InvalidArgument, match="parameters"):
+        chat(lambda db: db.execute("SELECT ?", parameters))
 
 
 def test_a_table_of_the_callers_own_is_committed_at_once_outside_of_a_transaction(chat: Chat) -> None:

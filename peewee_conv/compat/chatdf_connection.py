@@ -82,7 +82,7 @@ class Connection:
 
     # --- statements: the task that calls is the one whose transaction counts, whichever awaits the result ---
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> Pending[Cursor]:
+    def execute(self, sql: str, parameters: Parameters | None = None) -> Pending[Cursor]:
         """Run one SQL statement on the project's tables; await it or enter it for its cursor.
 
         The first that writes begins the task's transaction. Times are naive here, whatever the tables have.
@@ -91,17 +91,17 @@ class Connection:
         :raises DatabaseFailure: SQLite refused the statement; ``__cause__`` has its report.
         :raises DatabaseBusy: another writer kept the lock for longer than ``busy_timeout_ms``.
         """
-        return Pending(self._execute(current_task(), sql, parameters))
+        return Pending(self._execute(current_task(), sql, () if parameters is None else parameters))
 
     def executemany(self, sql: str, parameters: Iterable[Parameters]) -> Pending[Cursor]:
         """Run one SQL statement that writes, with each of several sets of parameters."""
         return Pending(self._execute_many(current_task(), sql, parameters))
 
-    async def fetchone(self, sql: str, parameters: Parameters = ()) -> Any:
+    async def fetchone(self, sql: str, parameters: Parameters | None = None) -> Any:
         """Return the first row of a query, or ``None``."""
         return await (await self.execute(sql, parameters)).fetchone()
 
-    async def fetchall(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+    async def fetchall(self, sql: str, parameters: Parameters | None = None) -> list[Any]:
         """Return all rows of a query."""
         return await (await self.execute(sql, parameters)).fetchall()
 

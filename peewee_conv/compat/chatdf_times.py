@@ -34,8 +34,10 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 def stored(sql: str, params: Parameters) -> Parameters:
     """Return the parameters of a statement with their times as our tables have them.
 
-    :raises InvalidArgument: a parameter stands for a time and is none.
+    :raises InvalidArgument: a parameter stands for a time and is none; or these are no parameters.
     """
+    if not isinstance(params, (Sequence, Mapping)):
+        raise InvalidArgument("parameters", params, "a sequence, or a mapping for named ones")
     keys = time_parameters(sql)
     if not keys:
         return params
