@@ -311,12 +311,8 @@ class _Run:
         is_done = False
         while not is_done:
             before = self._done
-            try:
-                with self._project.atomic():
-                    is_done = self._work_off_some(victims(), keep)
-            except BaseException:
-                self._done = before
-                raise
+            with self._project.atomic():
+                is_done = self._work_off_some(victims(), keep)
             if self._on_progress is not None and self._done != before:
                 self._on_progress(sum(self._done[1:5]), 0)
 
