@@ -396,7 +396,7 @@ def test_the_copy_of_a_dry_run_that_was_killed_is_deleted_by_the_next(project: P
     old, young = (Path(f"{project.database_path()}.dry-run-{name}") for name in ("old", "young"))
     for folder in (old, young):
         folder.mkdir()
-    os.utime(old, (time.time() - 7200,) * 2)
+    os.utime(old, (time.time() - 2 * 86_400,) * 2)
 
     project.retain(prune=1, dry_run=True)
 
