@@ -18,7 +18,7 @@ from . import inspection, migrate, paths
 from .database import files
 from .database.faults import translate
 from .database.schema import Schema
-from .drafts import draft_of, empty_file, path_of, publish, sync, target_path
+from .drafts import draft_of, empty_file, path_of, publish, target_path
 from .errors import (
     DatabaseBusy,
     DatabaseCorrupt,
@@ -171,7 +171,7 @@ def restore(
     paths.make_data_folder(os.path.dirname(target))
     with empty_file(target) as draft:
         version = _copy_checked(source, draft, schema)
-        sync(draft)
+        paths.sync(draft)
         project.dispose(timeout)
         kept = _replace(project, target, draft, timeout, keep_old=keep_old)
     logger.info("%s restored from %s", target, source)
@@ -255,6 +255,8 @@ def _swap(target: str, draft: str, kept: str | None) -> None:
             os.link(target, kept)
         except OSError:
             os.rename(target, kept)  # no hard links here: for a moment there is no file
+    # After a power cut neither a log that has been removed may be back, nor the old file be gone without its new name.
+    paths.sync(os.path.dirname(target))
     publish(draft, target, overwrite=True)
 
 
@@ -265,3 +267,4 @@ def _move_logs(target: str, kept: str | None) -> None:
                 os.unlink(target + suffix)
             else:
                 os.rename(target + suffix, kept + suffix)
+    paths.sync(os.path.dirname(target))

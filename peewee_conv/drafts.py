@@ -65,7 +65,7 @@ def draft_of(path: str, *, overwrite: bool) -> Iterator[str]:
     """
     with empty_file(path) as draft:
         yield draft
-        sync(draft)
+        paths.sync(draft)
         publish(draft, path, overwrite=overwrite)
 
 
@@ -89,7 +89,7 @@ def publish(draft: str, path: str, *, overwrite: bool) -> None:
         os.replace(draft, path)
     else:
         _link(draft, path)
-    sync(os.path.dirname(path))
+    paths.sync(os.path.dirname(path))
 
 
 def _link(draft: str, path: str) -> None:
@@ -107,21 +107,6 @@ def _link(draft: str, path: str) -> None:
         except FileExistsError:
             raise FileAlreadyExists(path) from None
         os.replace(draft, path)
-
-
-def sync(path: str) -> None:
-    """Have a file or folder on disk, not only in memory."""
-    try:
-        handle = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR)
-    except PermissionError:
-        return  # a folder on Windows
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EBADF):  # a file system that cannot sync a folder
-            raise
-    finally:
-        os.close(handle)
 
 
 def _lstat(path: str) -> os.stat_result | None:

@@ -152,4 +152,5 @@ def _keep_copy(connection: sqlite3.Connection, wanted: str) -> str:
         connection.backup(copy)
     path = paths.free_name(wanted)
     os.rename(draft, path)
+    paths.sync(os.path.dirname(path))
     return path

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from . import paths
 from .errors import ForeignDatabase, InvalidArgument, MigrationFailed, PeeweeConvError, SchemaTooNew
 
 if TYPE_CHECKING:
@@ -322,6 +323,7 @@ def _keep_copy(path: str, script: Script) -> None:
         _copy_into(draft, path)
         target = _free_name(f"{path}.before-{script.name}")
         os.rename(draft, target)  # what is called a copy is a whole one, whenever the process is killed
+        paths.sync(os.path.dirname(path))
     finally:
         _remove_draft(draft)
     logger.info("%s was copied to %s before its upgrade", path, target)

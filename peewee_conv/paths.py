@@ -6,6 +6,7 @@ a file as soon as any handle on it is closed.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -19,6 +20,8 @@ LEGACY_FOLDERS = (".autoforge", ".autocoder", "")
 SIDE_FILES = ("-journal", "-wal", "-shm")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# What file systems answer that cannot sync a folder.
+_NO_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS}
 # Windows refuses these with any extension; a project must be portable between systems.
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
 
@@ -83,14 +86,43 @@ def locate(root: str, schema_name: str, data_dir: str, *, has_legacy: bool) -> s
 
 def make_data_folder(folder: str) -> None:
     """Create *folder* for its owner alone, and the project directory above it, where they are missing."""
-    if os.path.isdir(folder):
-        return
-    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    if not os.path.isdir(folder):
+        make_folder(os.path.dirname(folder))
+        _make_one(folder, 0o700)
+
+
+def make_folder(folder: str) -> None:
+    """Create *folder*, and those above it, where they are missing."""
+    missing = []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for each in reversed(missing):
+        _make_one(each, 0o777)
+
+
+def _make_one(folder: str, mode: int) -> None:
     try:
-        os.mkdir(folder, 0o700)
+        os.mkdir(folder, mode)
     except FileExistsError:
         if not os.path.isdir(folder):
             raise
+    sync(os.path.dirname(folder))  # after a power cut a name that is not on disk is missing, with all that is below
+
+
+def sync(path: str) -> None:
+    """Have a file, or the names in a folder, on disk and not only in memory."""
+    try:
+        handle = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR)
+    except PermissionError:
+        return  # a folder on Windows, or one that may be entered but not listed
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
 
 
 def free_name(path: str) -> str:

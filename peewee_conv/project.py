@@ -326,12 +326,13 @@ class Projects:
         """
         path = self._path(name)
         try:
-            os.makedirs(self._root, exist_ok=True)
+            paths.make_folder(self._root)
             if name.lower() in (other.lower() for other in os.listdir(self._root)):
                 raise AlreadyExists("project", name)
             os.mkdir(path)
+            paths.sync(self._root)
         except OSError as error:
-            if os.path.isdir(path):  # made by another process meanwhile
+            if isinstance(error, FileExistsError) and os.path.isdir(path):  # made by another process meanwhile
                 raise AlreadyExists("project", name) from None
             raise translate(error, self._root) from error
         return Project(path, **self._settings)

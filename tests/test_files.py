@@ -37,3 +37,25 @@ def test_converted_file_is_readable_by_its_owner_alone(tmp_path: Path, make_proj
     make_project("old").features.stats()
 
     assert old.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("journal", "suffix"), [("wal", "-wal"), ("delete", "-journal")])
+def test_log_of_a_file_that_has_gone_is_not_taken_for_that_of_the_new_one(
+    make_project: Callable[..., Project], journal: str, suffix: str
+) -> None:
+    project = make_project(journal_mode=journal)
+    log = Path(f"{project.database_path()}{suffix}")
+    with project.atomic():
+        for _ in range(2):  # the second one finds something to keep a journal of
+            project.conversations.create()
+    with project.atomic():
+        project.conversations.create()
+        left = log.read_bytes()
+    project.dispose()
+    project.database_path().unlink()
+    log.write_bytes(left)
+
+    project = make_project(journal_mode=journal)
+
+    assert project.conversations.list() == []
+    assert project.check() == []

@@ -137,7 +137,7 @@ def create(path: str, settings: Settings, mode: str, build: Callable[[Connection
         _publish(draft, path)
     finally:
         paths.remove_database(draft)
-    _sync_folder(os.path.dirname(path))
+    paths.sync(os.path.dirname(path))
     logger.info("%s created", path)
 
 
@@ -164,29 +164,31 @@ def _build(draft: str, settings: Settings, mode: str, build: Callable[[Connectio
 
 def _publish(draft: str, path: str) -> None:
     try:
-        os.link(draft, path)
+        if _has_log(path):
+            _make_empty(path)
+        else:
+            _link(draft, path)
     except FileExistsError:
         logger.debug("%s was made by another process first", path)
-    except OSError:
-        # No hard links on this file system: an empty file is upgraded in place, under its own lock.
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        except FileExistsError:
-            logger.debug("%s was made by another process first", path)
 
 
-def _sync_folder(folder: str) -> None:
-    """Make the new name itself durable, where the system lets a folder be synced."""
+def _has_log(path: str) -> bool:
+    """Say whether a database that has gone left its log behind: SQLite would take it for that of the new file."""
+    return any(os.path.lexists(path + suffix) for suffix in ("-wal", "-journal"))
+
+
+def _link(draft: str, path: str) -> None:
     try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return  # Windows
-    try:
-        os.fsync(handle)
-    except OSError:
-        logger.debug("%s cannot be synced", folder)
-    finally:
-        os.close(handle)
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links on this file system
+        _make_empty(path)
+
+
+def _make_empty(path: str) -> None:
+    """Make a file that is upgraded in place, under its own lock; beside it SQLite deletes what log there is."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def remove_folder(folder: str) -> bool:
@@ -205,6 +207,7 @@ def remove_folder(folder: str) -> bool:
         doomed = f"{folder}.deleted-{os.getpid()}-{os.urandom(4).hex()}"
         # One rename: no database is ever seen without its log, or the log of a deleted one by its successor.
         os.rename(folder, doomed)
+        paths.sync(os.path.dirname(folder))  # nor after a power cut
         shutil.rmtree(doomed)
     except (FileNotFoundError, NotADirectoryError):
         return False

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from .. import paths
 from ..clock import to_text
 from ..errors import InvalidArgument
 
@@ -73,6 +74,7 @@ class Rejects:
             file.flush()
             os.fsync(file.fileno())
         os.rename(draft, target)
+        paths.sync(os.path.dirname(target))
 
 
 def _contents(path: str) -> bytes | None:

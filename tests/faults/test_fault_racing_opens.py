@@ -10,6 +10,7 @@ from fault_tools import assert_sound, in_child, race, rows
 from upgrade_fixture import Ladder
 
 from peewee_conv import Project
+from peewee_conv.schemas import assistant
 
 PROCESSES, PROJECTS = 8, 50
 
@@ -39,8 +40,9 @@ def race_round(root: Path, processes: int, projects: int) -> None:
 
 
 def assert_migrated_once(path: Path) -> None:
-    assert rows(path, "SELECT name FROM schema_migration") == [("0001_initial",)]
-    assert rows(path, "PRAGMA user_version") == [(1,)]
+    scripts = assistant.migrations.scripts
+    assert rows(path, "SELECT name FROM schema_migration ORDER BY name") == [(script.name,) for script in scripts]
+    assert rows(path, "PRAGMA user_version") == [(len(scripts),)]
     assert rows(path, "SELECT count(*) FROM sqlite_master WHERE name = 'tr_messages_appended'") == [(1,)]
 
 

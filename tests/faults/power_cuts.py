@@ -1,0 +1,327 @@
+"""Power cuts, replayed: what a disk may hold if the power fails at any moment of a piece of work.
+
+A :class:`Recording` notes every change of the files below a folder while the work runs: what SQLite writes, cuts, syncs
+and deletes, through ``sqlite_layer``, and what the package itself makes, links, renames, deletes and syncs, through
+``os``. A :class:`Disk` then plays the changes up to a chosen moment and draws what has survived:
+
+- what a file was when it was last synced, is there;
+- of later writes each is lost, kept or torn, sector by sector, whatever became of those before it; torn sectors and
+  the room before a write that came through alone may hold garbage;
+- a name that appeared or vanished since its folder was last synced is the old or the new one, each on its own.
+
+That is more than a file system with a journal would do, and as much as SQLite reckons with: bytes beside a write stay
+as they are (https://sqlite.org/psow.html).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+from sqlite_layer import Step, listening
+
+FOLDER = -1  # what the name of a folder leads to; every other number is a file
+
+
+class Change(NamedTuple):
+    """A change of a file's content: bytes from an offset on, or a new size."""
+
+    offset: int
+    data: bytes | None
+
+
+class Written(NamedTuple):
+    file: int
+    change: Change
+
+
+class Synced(NamedTuple):
+    """A file is on disk as it was when event *begun* was the next one."""
+
+    file: int
+    begun: int
+
+
+class Named(NamedTuple):
+    """Names now lead elsewhere, all or none of them: to a file, a folder, or nowhere (``None``)."""
+
+    names: tuple[tuple[str, int | None], ...]
+
+
+class FolderSynced(NamedTuple):
+    folder: str
+    begun: int
+
+
+class Mark(NamedTuple):
+    """Something that a caller was told."""
+
+    value: Any
+
+
+class Recording:
+    """What happens to the files below *root* while :meth:`running`.
+
+    :ivar events: in their order, as they were finished.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = str(root)
+        self.events: list[Written | Synced | Named | FolderSynced | Mark] = []
+        self.names: dict[str, int | None] = {self.root: FOLDER}
+        self.contents: dict[int, bytes] = {}  # at the beginning
+        self._lock = threading.RLock()
+        self._files = 0
+        self._handles: dict[int, int] = {}  # of SQLite
+        self._descriptors: dict[int, str] = {}
+        self._look(root)
+        self.before = dict(self.names)
+
+    def _look(self, root: Path) -> None:
+        for path in sorted(root.rglob("*")):
+            if path.is_dir():
+                self.names[str(path)] = FOLDER
+            else:
+                self.contents[self._new_file(str(path))] = path.read_bytes()
+
+    def _new_file(self, path: str) -> int:
+        self._files += 1
+        self.names[path] = self._files
+        return self._files
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Record. No connection may be open below the root."""
+        with listening(self._on_step), mock.patch.multiple(os, **self._calls()):
+            yield
+
+    def mark(self, value: Any) -> None:
+        """Note what a caller was told, at this moment."""
+        with self._lock:
+            self.events.append(Mark(value))
+
+    # --- SQLite ---
+
+    def _on_step(self, step: Step, go: Callable[..., int]) -> int:
+        begun = len(self.events)
+        code = go()
+        if code == 0 and self._is_ours(step.path):
+            with self._lock:
+                self._note(step, begun)
+        return code
+
+    def _note(self, step: Step, begun: int) -> None:
+        if step.name == "open":
+            self._open(step)
+        elif step.name == "write":
+            self.events.append(Written(self._handles[step.file], Change(step.number, step.data)))
+        elif step.name == "truncate":
+            self.events.append(Written(self._handles[step.file], Change(step.number, None)))
+        elif step.name == "sync":
+            self.events.append(Synced(self._handles[step.file], begun))
+        elif step.name == "delete":
+            self._name((step.path, None))
+            begun = len(self.events)
+        if step.syncs_folder:
+            self.events.append(FolderSynced(os.path.dirname(step.path), begun))
+
+    def _open(self, step: Step) -> None:
+        if self.names.get(step.path) is None:
+            self._name((step.path, self._new_file(step.path)))
+        self._handles[step.file] = self.names[step.path] or 0
+
+    # --- the package itself ---
+
+    def _calls(self) -> dict[str, Callable[..., Any]]:
+        noting = {
+            "link": lambda old, new: ((new, self.names[old]),),
+            "rename": lambda old, new: ((old, None), (new, self.names[old])),
+            "replace": lambda old, new: ((old, None), (new, self.names[old])),
+            "unlink": lambda path: ((path, None),),
+            "mkdir": lambda path, *_: ((path, FOLDER),),
+        }
+        calls = {name: self._noting(getattr(os, name), names) for name, names in noting.items()}
+        return {**calls, "open": self._opening(os.open), "fsync": self._syncing(os.fsync)}
+
+    def _noting(self, call: Callable[..., Any], names_of: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(path: Any, *args: Any, **kwargs: Any) -> Any:
+            done = call(path, *args, **kwargs)
+            if self._is_ours(path):
+                with self._lock:
+                    self._name(*names_of(os.fspath(path), *args))
+            return done
+
+        return noting
+
+    def _opening(self, call: Callable[..., int]) -> Callable[..., int]:
+        def opening(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
+            handle = call(path, flags, *args, **kwargs)
+            if self._is_ours(path):
+                with self._lock:
+                    self._descriptors[handle] = os.fspath(path)
+                    if flags & os.O_CREAT and self.names.get(path) is None:
+                        self._name((path, self._new_file(path)))
+            return handle
+
+        return opening
+
+    def _syncing(self, call: Callable[[int], None]) -> Callable[[int], None]:
+        def syncing(handle: int) -> None:
+            begun = len(self.events)
+            call(handle)
+            with self._lock:
+                path = self._descriptors.get(handle, "")
+                file = self.names.get(path)
+                if file is not None:
+                    self.events.append(FolderSynced(path, begun) if file == FOLDER else Synced(file, begun))
+
+        return syncing
+
+    def _name(self, *names: tuple[str, int | None]) -> None:
+        self.names.update(names)
+        self.events.append(Named(names))
+
+    def _is_ours(self, path: Any) -> bool:
+        return isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self.root)
+
+    # --- what to cut ---
+
+    def moments(self, count: int, chance: random.Random) -> list[int]:
+        """Return that many moments in their order: just before and after syncs, in equal shares, and at random."""
+        syncs = [at for at, event in enumerate(self.events) if isinstance(event, (Synced, FolderSynced))]
+        around = [at + after for at in syncs for after in (0, 1)]
+        chosen = chance.sample(around, min(len(around), count * 2 // 3))
+        chosen += [chance.randrange(len(self.events) + 1) for _ in range(count - len(chosen))]
+        return sorted(chosen)
+
+    def told(self, moment: int) -> list[Any]:
+        """Return what callers had been told by then."""
+        return [event.value for event in self.events[:moment] if isinstance(event, Mark)]
+
+
+class Disk:
+    """The disk below a recording's root, moment by moment."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._contents = {file: bytearray(content) for file, content in recording.contents.items()}
+        self._unsynced: dict[int, list[tuple[int, Change]]] = {}
+        self._names = dict(recording.before)
+        self._unsynced_names: list[tuple[int, Named]] = []
+        self._at = 0
+
+    def advance(self, moment: int) -> None:
+        """Go on to *moment*, which is not before the last one."""
+        for at in range(self._at, moment):
+            event = self._recording.events[at]
+            if isinstance(event, Written):
+                self._unsynced.setdefault(event.file, []).append((at, event.change))
+            elif isinstance(event, Named):
+                self._unsynced_names.append((at, event))
+            elif isinstance(event, Synced):
+                self._sync(event)
+            elif isinstance(event, FolderSynced):
+                self._sync_folder(event)
+        self._at = max(self._at, moment)
+
+    def _sync(self, event: Synced) -> None:
+        content = self._contents.setdefault(event.file, bytearray())
+        waiting = self._unsynced.pop(event.file, [])
+        for at, change in waiting:
+            if at < event.begun:
+                _apply(content, change)
+        self._unsynced[event.file] = [(at, change) for at, change in waiting if at >= event.begun]
+
+    def _sync_folder(self, event: FolderSynced) -> None:
+        waiting, self._unsynced_names = self._unsynced_names, []
+        for at, named in waiting:
+            is_done = at < event.begun and all(os.path.dirname(path) == event.folder for path, _ in named.names)
+            if is_done:
+                self._names.update(named.names)
+            else:
+                self._unsynced_names.append((at, named))
+
+    def put(self, target: Path, chance: random.Random) -> None:
+        """Make *target* what the disk may hold if the power fails now."""
+        shutil.rmtree(target, ignore_errors=True)
+        names = self._surviving_names(chance)
+        made: dict[int, Path] = {}
+        for name in sorted(path for path, file in names.items() if file is not None):
+            path, file = target / os.path.relpath(name, self._recording.root), names[name]
+            if not path.parent.is_dir():
+                continue  # its folder has gone
+            if file == FOLDER:
+                path.mkdir(0o700)
+            elif file in made:
+                os.link(made[file], path)
+            else:
+                path.write_bytes(self._surviving_content(file or 0, chance))
+                path.chmod(0o600)
+                made[file or 0] = path
+
+    def _surviving_names(self, chance: random.Random) -> dict[str, int | None]:
+        names = dict(self._names)
+        waiting = [named for _, named in self._unsynced_names]
+        how = chance.choice(("none", "all", "first", "any"))
+        if how == "none":
+            waiting = []
+        elif how == "first":
+            waiting = waiting[: chance.randint(0, len(waiting))]
+        elif how == "any":
+            waiting = [named for named in waiting if chance.random() < 0.5]
+        for named in waiting:
+            names.update(named.names)
+        return names
+
+    def _surviving_content(self, file: int, chance: random.Random) -> bytes:
+        content = bytearray(self._contents.get(file, b""))
+        changes = [change for _, change in self._unsynced.get(file, ())]
+        how = chance.choice(("none", "all", "first", "any", "any"))
+        if how == "none":
+            changes = []
+        elif how == "first":
+            changes = changes[: chance.randint(0, len(changes))]
+        share = chance.random() if how == "any" else 1.0
+        sector = chance.choice((512, 4096))
+        for place, change in enumerate(changes):
+            is_last = how == "first" and place == len(changes) - 1
+            if is_last or (how == "any" and chance.random() < 0.3):
+                _apply_torn(content, change, sector, chance)
+            elif chance.random() < share:
+                _apply(content, change, chance)
+        return bytes(content)
+
+
+def _apply(content: bytearray, change: Change, chance: random.Random | None = None) -> None:
+    offset, data = change
+    if data is None:
+        del content[offset:]
+        content.extend(bytes(offset - len(content)))
+        return
+    gap = offset - len(content)
+    if gap > 0:
+        content.extend(chance.randbytes(gap) if chance is not None and chance.random() < 0.5 else bytes(gap))
+    content[offset : offset + len(data)] = data
+
+
+def _apply_torn(content: bytearray, change: Change, sector: int, chance: random.Random) -> None:
+    """Apply some sectors of a write, and garbage in others."""
+    offset, data = change
+    if data is None:
+        return
+    start = offset
+    while start < offset + len(data):
+        end = min((start // sector + 1) * sector, offset + len(data))
+        fate = chance.random()
+        if fate < 0.5:
+            _apply(content, Change(start, data[start - offset : end - offset]), chance)
+        elif fate < 0.6:
+            _apply(content, Change(start, chance.randbytes(end - start)), chance)
+        start = end
