@@ -141,6 +141,13 @@ def test_times_are_bound_as_they_are_stored(session: Session) -> None:
         "PRAGMA foreign_keys = OFF",
         "PRAGMA main.foreign_keys=0",
         "PRAGMA foreign_keys(0)",
+        "PRAGMA/**/foreign_keys=0",
+        "PRAGMA main . foreign_keys = 0",
+        'PRAGMA "foreign_keys" = 0',
+        "PRAGMA foreign_keys -- off\n = 0",
+        "; COMMIT",
+        "/* nothing else */ ;\n-- nothing\n COMMIT",
+        "\ufeffCOMMIT",
     ],
 )
 def test_statements_about_transactions_and_settings_are_refused(session: Session, statement: str) -> None:
@@ -160,6 +167,12 @@ def test_the_columns_of_a_table_can_be_asked_for(session: Session) -> None:
 def test_wrong_sql_is_an_error_of_ours(session: Session, statement: str, params: Any) -> None:
     with pytest.raises(DatabaseFailure):
         session.execute(statement, params)
+
+
+@pytest.mark.parametrize("params", [[1], (1,), "id", 5])
+def test_parameters_without_names_are_refused(session: Session, params: Any) -> None:
+    with pytest.raises(InvalidArgument, match="expected a mapping, for the :named"):
+        session.execute("SELECT ?", params)
 
 
 def test_a_parameter_of_no_kind_of_sqlite_is_refused(session: Session) -> None:

@@ -78,6 +78,47 @@ def test_deletion_by_sql_takes_them_too(manager: StateManager, thread: Thread) -
         assert (session.query(Thread).count(), session.query(Message).count()) == (0, 0)
 
 
+@pytest.mark.parametrize("table", ["assistants", "conversations", "main . [conversations]"])
+def test_deletion_by_sql_keeps_search_in_step(manager: StateManager, thread: Thread, table: str) -> None:
+    say(manager, thread, "gold")
+    project = manager.engine.project
+    assert len(project.conversations.search("gold")) == 1
+
+    with manager.get_session() as session:
+        assert session.execute(f"-- all\nDELETE FROM {table} WHERE id <> :id", {"id": "nobody"}).rowcount == 1
+
+    assert project.check() == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE messages SET content = 'copper'",
+        "UPDATE /* ' */ messages SET content = 'copper'",
+        "DELETE FROM messages",
+        "INSERT INTO messages (id) VALUES (1)",
+        "WITH old (id) AS (VALUES ('x')) DELETE FROM conversations WHERE id IN old",
+        "DELETE/**/FROM conversations",
+        "REPLACE INTO assistants (id) VALUES ('x')",
+    ],
+)
+def test_sql_that_would_leave_search_behind_is_refused(manager: StateManager, thread: Thread, sql: str) -> None:
+    say(manager, thread, "gold")
+    expected = pytest.raises(StateManagerException, match="which keep counts and search in step")
+    with expected, manager.get_session() as session:
+        session.execute(sql)
+
+    assert manager.engine.project.check() == []
+
+
+def test_a_deletion_by_sql_is_rolled_back_with_its_session(manager: StateManager, thread: Thread) -> None:
+    with manager.SessionLocal() as session:
+        session.execute("DELETE FROM conversations")
+        session.rollback()
+
+    assert manager.get_thread(thread.id).id == thread.id
+
+
 def test_a_thread_without_an_assistant_cannot_be_stored_by_sql(manager: StateManager, bot: Assistant) -> None:
     with pytest.raises(StateManagerException), manager.get_session() as session:
         session.execute(

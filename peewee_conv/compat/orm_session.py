@@ -12,13 +12,14 @@ gets one error, but may end it with ``rollback()`` or ``close()``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..database.pool import only_reads
 from ..database.schema import Schema
 from ..errors import InvalidArgument
+from . import caller_sql
 from .orm_columns import MOMENT
 from .orm_objects import Base
 from .orm_query import Query
@@ -32,11 +33,8 @@ if TYPE_CHECKING:
 Mapped = TypeVar("Mapped", bound=Base)
 
 # What would end the session's transaction behind its back, or stay on a connection that others use next.
-_NOT_HERE = re.compile(
-    r"(?>\s+|--[^\n]*\n|/\*.*?\*/)*+(begin|commit|end|rollback|savepoint|release|attach|detach|vacuum"
-    r"|pragma\s+[\w.]+\s*=|pragma\s+(?!(\w+\.)?(table|index|foreign_key)_|quick_check|integrity_check)[\w.]+\s*\()",
-    re.IGNORECASE | re.DOTALL,
-)
+_NOT_HERE = re.compile(r"(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|ATTACH|DETACH|VACUUM)\b", re.IGNORECASE)
+_PRAGMA = re.compile(r"PRAGMA\b", re.IGNORECASE)
 
 
 class Session:
@@ -157,11 +155,13 @@ class Session:
         :param statement: ``text(...)``, or anything whose ``str()`` is one SQL statement with ``:named`` parameters.
         :raises InvalidArgument: a statement about transactions or settings, or a value that the table refuses.
         """
-        sql = str(statement)
-        if _NOT_HERE.match(sql):
+        sql = caller_sql.bare(str(statement))
+        if _NOT_HERE.match(sql) or (_PRAGMA.match(sql) and not caller_sql.only_asks(sql)):
             raise InvalidArgument("statement", sql[:40], "no transaction or setting: commit(), rollback(), Project")
-        values = {name: _bound(name, value) for name, value in (params or {}).items()}
-        return Result(self._read(sql, values) if only_reads(sql) else self._write(sql, values))
+        values = _all_bound(params)
+        return Result(
+            self._read(sql, values) if only_reads(sql) else self._write(lambda: self._store.fetch(sql, values))
+        )
 
     def rows(self, query: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query of Peewee."""
@@ -169,7 +169,15 @@ class Session:
 
     def write(self, query: Any) -> Fetched:
         """Run a query of Peewee that changes any number of rows, and have the objects of the session show it."""
-        return self._write(*query.sql())
+        return self._write(lambda: self._store.run(query))
+
+    def delete_by(self, delete: Callable[[Any], bool], keys: Iterable[Any]) -> Result:
+        """Delete rows by a service, in the transaction, and have the objects of the session show it."""
+        return Result(self._write(lambda: Fetched((), [], self._deleted(delete, keys), None)))
+
+    def _deleted(self, delete: Callable[[Any], bool], keys: Iterable[Any]) -> int:
+        with self._store.inside():
+            return sum(map(delete, keys))
 
     def run(self, query: Any) -> Fetched:
         """Run a query of Peewee as a part of a flush."""
@@ -184,14 +192,22 @@ class Session:
             self.flush()
         return self._store.fetch(sql, params)
 
-    def _write(self, sql: str, params: Any) -> Fetched:
+    def _write(self, change: Callable[[], Fetched]) -> Fetched:
         if self.autoflush:
             self.flush()
         self._store.begin()
         self._unit.before_statement()
-        fetched = self._store.fetch(sql, params)
+        fetched = change()
         self._unit.after_statement()
         return fetched
+
+
+def _all_bound(params: object) -> dict[str, Any]:
+    if params is None:
+        return {}
+    if not isinstance(params, Mapping):
+        raise InvalidArgument("params", type(params), "a mapping, for the :named parameters of one statement")
+    return {name: _bound(name, value) for name, value in params.items()}
 
 
 def _bound(name: str, value: Any) -> Any:

@@ -6,6 +6,7 @@ when its row is deleted; and what it is related to as that is now.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 import peewee
@@ -14,10 +15,12 @@ from ..clock import from_text
 from ..errors import InvalidArgument, ProjectNotBound
 from ..project import Project
 from ..schemas import assistant
-from . import orm_objects, urls
+from . import caller_sql, orm_objects, urls
 from .orm_columns import MOMENT
+from .orm_results import Result
 from .orm_session import Session
 
+_KEPT = "objects of a session, or the project's conversations, which keep counts and search in step"
 Related = TypeVar("Related", bound="Base")
 
 
@@ -64,12 +67,30 @@ class ConversationSession(Session):
             self.add(instance)
         super().delete(instance)
 
+    def execute(self, statement: object, params: Mapping[str, Any] | None = None) -> Result:
+        """Run the caller's own SQL and return its rows; conversations and what they belong to, the services delete.
+
+        :raises InvalidArgument: a statement that writes messages, among the others.
+        """
+        sql = str(statement)
+        caller_sql.check_kept(sql, "statement", _KEPT)
+        deletion = caller_sql.deletion(sql)
+        if deletion is None:
+            return super().execute(sql, params)
+        self.begin_write()  # so that nobody adds to what is found
+        keys = super().execute(deletion.asking, params).scalars()
+        return self.delete_by(_services(self.project)[deletion.table].delete, keys)
+
     def loaded(self, entity: type[orm_objects.Base], row: tuple[Any, ...]) -> orm_objects.Base:
         """Return the object of a row."""
         instance = super().loaded(entity, row)
         if isinstance(instance, Base):
             instance._session, instance._engine = self, self.engine
         return instance
+
+
+def _services(project: Project) -> dict[str, Any]:
+    return {"assistants": project.assistants, "conversations": project.conversations, "users": project.accounts}
 
 
 class SessionMaker:
