@@ -296,6 +296,23 @@ def test_settings_of_the_file_are_answered_and_not_changed(chat: Chat) -> None:
     assert chat(body, journal_mode="wal") == ["wal", 1, 1, "id"]
 
 
+@pytest.mark.parametrize("sql", ["PRAGMA foreign_keys /* off */ = 0", "; PRAGMA main . foreign_keys = 0"])
+def test_a_setting_behind_a_comment_is_not_changed(chat: Chat, sql: str) -> None:
+    async def body(db: Connection) -> Any:
+        await db.execute(sql)
+        return (await db.fetchone("PRAGMA foreign_keys"))[0]
+
+    assert chat(body) == 1
+
+
+def test_a_setting_whose_name_cannot_be_told_is_refused(chat: Chat) -> None:
+    async def body(db: Connection) -> None:
+        await db.execute("PRAGMA/**/foreign_keys=0")
+
+    with pytest.raises(InvalidArgument, match="PRAGMA and a name"):
+        chat(body)
+
+
 def test_a_statement_that_sqlite_refuses_is_one_error_of_ours(chat: Chat) -> None:
     async def body(db: Connection) -> None:
         await db.execute("INSERT INTO conversations (id, user_id) VALUES ('c-1', 'nobody')")

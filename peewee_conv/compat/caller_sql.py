@@ -11,9 +11,10 @@ SQLite takes blanks, comments, semicolons and a byte order mark before the first
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import InvalidArgument
+from ..project import Project
 
 _FLAGS = re.IGNORECASE | re.DOTALL
 _BEFORE = re.compile(r"(?:[\s;\ufeff]|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))*+", _FLAGS)
@@ -71,3 +72,9 @@ def deletion(sql: str) -> Deletion | None:
         return None
     table = found["table"].lower()
     return Deletion(table, f"SELECT id FROM {table}{found['rest']}")
+
+
+def service_of(project: Project, table: str) -> Any:
+    """Return the service whose ``delete`` takes an id of that table."""
+    services = {"assistants": project.assistants, "conversations": project.conversations, "users": project.accounts}
+    return services[table]

@@ -16,14 +16,12 @@ from ..database.pool import only_reads
 from ..errors import InvalidArgument
 from ..project import Project
 from ..schemas import assistant
-from . import chatdf_times
+from . import caller_sql, chatdf_times
 from .chatdf_times import Parameters
 
 Kind = Literal["read", "write", "alone", "begin", "commit", "rollback", "setting"]
 RowFactory: TypeAlias = Callable[[sqlite3.Cursor, tuple[Any, ...]], Any] | None
 
-_SPACE = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
-_START = re.compile(_SPACE, re.DOTALL)
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("INSERT", "UPDATE", "DELETE", "REPLACE", "SAVEPOINT", "RELEASE"), "write"),
     "BEGIN": "begin",
@@ -31,19 +29,10 @@ _KINDS: dict[str, Kind] = {
     "END": "commit",
 }
 _BACK_TO = re.compile(r"ROLLBACK(\s+TRANSACTION)?\s+TO\b", re.IGNORECASE)
-_SETTING = re.compile(r"PRAGMA\s+(?P<name>(?:\w+\.)?\w+)\s*(?P<value>[=(])?", re.IGNORECASE)
-_ASKS = re.compile(r"(?:\w+\.)?(?:table|index|foreign_key)_|quick_check|integrity_check", re.IGNORECASE)
+_VERB = re.compile(r"\w*")
+_SETTING = re.compile(r"PRAGMA\s+(?P<name>(?:\w+\.)?\w+)", re.IGNORECASE)
 _REFUSED = re.compile(r"(ATTACH|DETACH|VACUUM)\b", re.IGNORECASE)
-_NAME = r"\s+(?:main\s*\.\s*)?[\"`\[]?"
-_LITERAL = re.compile(r"'(?:[^']|'')*'")
-_FLAGS = re.IGNORECASE | re.DOTALL
-# What would leave messages, their counts and the search index out of step.
-_GUARDED = re.compile(
-    rf"(?:INTO|DELETE\s+FROM|UPDATE(?:\s+OR\s+\w+)?){_NAME}messages\b|REPLACE\s+INTO{_NAME}(?:conversations|users)\b",
-    _FLAGS,
-)
-_GUARDED_BEHIND_WITH = re.compile(rf"DELETE\s+FROM{_NAME}(?:conversations|users)\b", _FLAGS)
-_OWNERS = re.compile(rf"DELETE\s+FROM{_NAME}(?P<table>conversations|users)\b[\"`\]]?(?P<rest>.*)", _FLAGS)
+_KEPT = "process_message() or the project's conversations, which keep search in step"
 
 
 class Fetched(NamedTuple):
@@ -65,32 +54,23 @@ def kind_of(sql: object) -> Kind:
     """
     if not isinstance(sql, str):
         raise InvalidArgument("sql", sql, "one SQL statement as a str")
-    text = _without_comment(sql)
+    text = caller_sql.bare(sql)
+    verb = _verb(text)
     if _REFUSED.match(text):
-        raise InvalidArgument("sql", text.split()[0], "statements on the project's own database: see Project")
-    verb = text.split(None, 1)[0].upper().rstrip(";") if text else ""
+        raise InvalidArgument("sql", verb, "statements on the project's own database: see Project")
     if verb == "ROLLBACK":
         return "write" if _BACK_TO.match(text) else "rollback"
     if verb == "PRAGMA":
-        return "setting" if _sets(text) else "read"
+        return "read" if caller_sql.only_asks(text) else "setting"
     if only_reads(text):
         return "read"
-    words = _LITERAL.sub("''", text)
-    if _GUARDED.search(words) or (verb == "WITH" and _GUARDED_BEHIND_WITH.search(words)):
-        raise InvalidArgument(
-            "sql", verb, "process_message() or the project's conversations, which keep search in step"
-        )
+    caller_sql.check_kept(text, "sql", _KEPT)
     return _KINDS.get(verb, "alone")
 
 
-def _without_comment(sql: str) -> str:
-    start = _START.match(sql)
-    return sql[start.end() :] if start else sql
-
-
-def _sets(text: str) -> bool:
-    found = _SETTING.match(text)
-    return found is not None and found["value"] is not None and not _ASKS.match(found["name"])
+def _verb(text: str) -> str:
+    found = _VERB.match(text)
+    return found[0].upper() if found else ""
 
 
 def asking(sql: str) -> str:
@@ -98,22 +78,26 @@ def asking(sql: str) -> str:
 
     >>> asking("PRAGMA journal_mode=DELETE")
     'PRAGMA journal_mode'
+
+    :raises InvalidArgument: its name cannot be told.
     """
-    found = _SETTING.match(_without_comment(sql))
-    return sql if found is None else f"PRAGMA {found['name']}"
+    found = _SETTING.match(caller_sql.bare(sql))
+    if found is None:
+        raise InvalidArgument("sql", "PRAGMA", "PRAGMA and a name, without a comment or quotes between them")
+    return f"PRAGMA {found['name']}"
 
 
 def run(project: Project, sql: str, params: Parameters, row_factory: RowFactory) -> Fetched:
     """Run one statement in the scope of this thread, or on a connection of its own."""
-    owners = _OWNERS.match(_without_comment(sql))
-    if owners is not None:
-        return _delete(project, owners["table"].lower(), owners["rest"], params)
+    deletion = caller_sql.deletion(sql)
+    if deletion is not None:
+        return _delete(project, deletion, params)
     return _handle(project).read(_fetch, sql, chatdf_times.stored(sql, params), row_factory)
 
 
 def run_many(project: Project, sql: str, rows: list[Parameters]) -> Fetched:
     """Run one statement that writes, with each of several sets of parameters."""
-    if _OWNERS.match(_without_comment(sql)):
+    if caller_sql.deletion(sql):
         counts = [run(project, sql, params, None).rowcount for params in rows]
         return NOTHING._replace(rowcount=sum(counts))
     return _handle(project).read(_execute_many, sql, [chatdf_times.stored(sql, params) for params in rows])
@@ -123,11 +107,11 @@ def _handle(project: Project) -> Handle:
     return Handle(project._binding, assistant)
 
 
-def _delete(project: Project, table: str, rest: str, params: Parameters) -> Fetched:
+def _delete(project: Project, deletion: caller_sql.Deletion, params: Parameters) -> Fetched:
     """Delete what the condition names by the service, which keeps the search index in step."""
-    service = project.conversations if table == "conversations" else project.accounts
-    found = run(project, f"SELECT id FROM {table}{rest}", params, None)
-    return NOTHING._replace(rowcount=sum(service.delete(row[0]) for row in found.rows))
+    found = run(project, deletion.asking, params, None)
+    delete = caller_sql.service_of(project, deletion.table).delete
+    return NOTHING._replace(rowcount=sum(delete(row[0]) for row in found.rows))
 
 
 def _fetch(connection: sqlite3.Connection, sql: str, params: Any, row_factory: RowFactory) -> Fetched:

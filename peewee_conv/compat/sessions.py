@@ -79,7 +79,7 @@ class ConversationSession(Session):
             return super().execute(sql, params)
         self.begin_write()  # so that nobody adds to what is found
         keys = super().execute(deletion.asking, params).scalars()
-        return self.delete_by(_services(self.project)[deletion.table].delete, keys)
+        return self.delete_by(caller_sql.service_of(self.project, deletion.table).delete, keys)
 
     def loaded(self, entity: type[orm_objects.Base], row: tuple[Any, ...]) -> orm_objects.Base:
         """Return the object of a row."""
@@ -87,10 +87,6 @@ class ConversationSession(Session):
         if isinstance(instance, Base):
             instance._session, instance._engine = self, self.engine
         return instance
-
-
-def _services(project: Project) -> dict[str, Any]:
-    return {"assistants": project.assistants, "conversations": project.conversations, "users": project.accounts}
 
 
 class SessionMaker:
