@@ -13,6 +13,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from typing import Any
 
 from .. import filesystem, metrics, paths
 from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError
@@ -36,6 +37,10 @@ class Connection(sqlite3.Connection):
     path: str
     identity: tuple[int, int]
     counts: metrics.Counts
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.counts = metrics.Counts()
 
     def close(self) -> None:
         """Close the file; a child process does not inherit it any more."""
@@ -61,7 +66,7 @@ def connect(path: str, settings: Settings) -> Connection:
         cached_statements=CACHED_STATEMENTS,
         factory=factory,
     )
-    connection.path, connection.identity, connection.counts = path, before, metrics.Counts()
+    connection.path, connection.identity = path, before
     fork.opened.add(connection)
     if paths.identity(path) != before:
         connection.close()
