@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,6 @@ def public(of: type) -> dict[str, Any]:
 def names(of: type) -> set[str]:
     """Return the public names of the class, and what its instances get when they are made."""
     return set(public(of)) | ({"conversations"} if of is Project else set())
-
 
 
 def parameters(function: Callable[..., Any]) -> list[Any]:
@@ -210,6 +210,16 @@ def test_the_loop_goes_on_while_a_call_is_held_up(make_project: Callable[..., Pr
         assert (await held).token_count == 4
 
     play(main)
+
+
+@pytest.mark.parametrize("block", [AsyncProject.atomic, nullcontext])
+def test_work_that_raises_stopiteration_is_not_waited_for_without_end(aurora: AsyncProject, block: Any) -> None:
+    async def main() -> None:
+        async with block(aurora):
+            await aurora.run(lambda project: next(iter(project.conversations.list())))
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        play(main)
 
 
 def test_a_disposed_project_says_so(aurora: AsyncProject, talk: str) -> None:

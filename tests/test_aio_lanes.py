@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -119,6 +120,58 @@ def test_a_savepoint_that_waited_until_the_transaction_had_ended_is_refused(auro
 
     with pytest.raises(ProjectNotBound, match="before the savepoint's turn came"):
         asyncio.run(main())
+
+
+# --- transactions that are left while a call is under way ---------------------------------------------------------
+
+
+async def cancelled_while_it_is_left(aurora: AsyncProject) -> None:
+    """Write in a transaction, or a savepoint, and cancel the task while leaving waits for a call of another one."""
+    gate = threading.Event()
+
+    async def work() -> None:
+        async with aurora.atomic():
+            await aurora.conversations.create(title="undone")
+            held.append(asyncio.create_task(aurora.run(lambda project: gate.wait(5))))
+            await settle()
+            raise ZeroDivisionError
+
+    held: list[asyncio.Task[bool]] = []
+    task = asyncio.create_task(work())
+    while not held:
+        await asyncio.sleep(0.001)
+    await settle()
+    task.cancel()
+    await settle()
+    assert not task.done()
+    gate.set()
+    await asyncio.gather(task, *held, return_exceptions=True)
+
+
+def test_a_savepoint_whose_task_is_cancelled_while_it_is_left_is_taken_back(
+    project: Project, aurora: AsyncProject
+) -> None:
+    async def main() -> None:
+        async with aurora.atomic():
+            await aurora.conversations.create(title="kept")
+            await cancelled_while_it_is_left(aurora)
+            await aurora.conversations.create(title="kept too")
+
+    asyncio.run(main())
+
+    assert titles(project) == ["kept", "kept too"]
+
+
+def test_a_transaction_whose_task_is_cancelled_while_it_is_left_is_taken_back(
+    project: Project, aurora: AsyncProject
+) -> None:
+    async def main() -> None:
+        await cancelled_while_it_is_left(aurora)
+        await aurora.conversations.create(title="kept")
+
+    asyncio.run(main())
+
+    assert titles(project) == ["kept"]
 
 
 # --- a transaction that no task is in -----------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from ..database.transactions import Transaction
 from ..errors import DatabaseBusy, ProjectNotBound
 from ..project import Project
 from ..schemas import assistant
-from .threads import read_in_thread, settled, write_in_thread
+from .threads import called, read_in_thread, settled, write_in_thread
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,19 +71,23 @@ class Lane:
             self.is_open = True
         except asyncio.CancelledError as error:
             if not entering.cancelled() and entering.exception() is None:
-                await settled(self._submit(_leave, self._block, error))
+                await self._leave(error)
             raise
 
     async def end(self, error: BaseException | None = None) -> None:
         """End behind the calls that are under way: commit, or roll back if there was an error."""
         self.is_open = False
         try:
-            await settled(self._submit(_leave, self._block, error))
+            await self._leave(error)
         except ProjectNotBound:
             if error is None:
                 raise
         finally:
             self._let_go()
+
+    async def _leave(self, error: BaseException | None) -> None:
+        # Also where the task is cancelled while other calls are before it: what is not left stays, or holds the lock.
+        await settled(self._submit(_leave, self._block, error), must_happen=True)
 
     def abandon(self) -> None:
         """Roll back without waiting for it, from any thread: for who finds that nobody will end it."""
@@ -96,7 +100,7 @@ class Lane:
 
     def _submit(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         try:
-            return self._thread.submit(work, *args, **kwargs)
+            return self._thread.submit(called, work, *args, **kwargs)
         except RuntimeError:  # the outermost block was left meanwhile, and its thread has gone
             raise ProjectNotBound("this transaction was ended before its block was left") from None
 

@@ -33,7 +33,7 @@ class _Threads:
         with self._lock:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self._limit, thread_name_prefix=f"peewee_conv-{self._kind}")
-            return self._executor.submit(work, *args, **kwargs)
+            return self._executor.submit(called, work, *args, **kwargs)
 
     def resize(self, limit: int) -> None:
         with self._lock:
@@ -72,16 +72,29 @@ def write_in_thread(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) 
     return _writers.submit(work, *args, **kwargs)
 
 
-async def settled(future: Future[R]) -> R:
+def called(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Return what ``work(*args, **kwargs)`` does, and let nothing out of the thread that no coroutine can raise.
+
+    Before Python 3.12 a future that ends with StopIteration is waited for without end.
+    """
+    try:
+        return work(*args, **kwargs)
+    except StopIteration as error:
+        raise RuntimeError("a call in a thread raised StopIteration") from error
+
+
+async def settled(future: Future[R], *, must_happen: bool = False) -> R:
     """Return what *future* gives. A cancelled caller goes on when the call has not begun, or has ended.
 
     So a cancelled call either happened or did not: none goes on behind the caller's back.
+
+    :param must_happen: a cancelled caller waits for a call that has not begun, too.
     """
     waiting = asyncio.wrap_future(future)
     try:
         return await asyncio.shield(waiting)
     except asyncio.CancelledError:
-        if not future.cancel():
+        if must_happen or not future.cancel():
             await _end_of(waiting)
         raise
 
