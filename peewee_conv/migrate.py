@@ -207,14 +207,13 @@ def status(connection: sqlite3.Connection, path: str, migrations: Migrations) ->
 
 @contextmanager
 def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
-    if connection.in_transaction:
-        yield
-        return
-    connection.execute("BEGIN")
+    is_own = not connection.in_transaction
+    if is_own:
+        connection.execute("BEGIN")
     try:
         yield
     finally:
-        if connection.in_transaction:  # an I/O error has ended it already
+        if is_own and connection.in_transaction:  # an I/O error has ended it already
             connection.execute("COMMIT")
 
 
