@@ -179,10 +179,18 @@ class Recording:
             with self._lock:
                 path = self._descriptors.get(handle, "")
                 file = self.names.get(path)
-                if file is not None:
-                    self.events.append(FolderSynced(path, begun) if file == FOLDER else Synced(file, begun))
+                if file == FOLDER:
+                    self.events.append(FolderSynced(path, begun))
+                elif file is not None:
+                    self._sync_content(path, file)
 
         return syncing
+
+    def _sync_content(self, path: str, file: int) -> None:
+        """Note a file that was written by other means than SQLite; the package never syncs a database that is open."""
+        content = Path(path).read_bytes()
+        self.events += [Written(file, Change(0, None)), Written(file, Change(0, content))]
+        self.events.append(Synced(file, len(self.events)))
 
     def _name(self, *names: tuple[str, int | None]) -> None:
         self.names.update(names)
@@ -297,6 +305,15 @@ class Disk:
             elif chance.random() < share:
                 _apply(content, change, chance)
         return bytes(content)
+
+
+def cuts(recording: Recording, target: Path, count: int, seed: int = 0) -> Iterator[int]:
+    """Make *target* what so many power cuts may leave, one after the other, and yield the moment of each."""
+    disk, chance = Disk(recording), random.Random(seed)
+    for moment in recording.moments(count, chance):
+        disk.advance(moment)
+        disk.put(target, chance)
+        yield moment
 
 
 def _apply(content: bytearray, change: Change, chance: random.Random | None = None) -> None:

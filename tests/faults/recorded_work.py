@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from fault_tools import assert_sound, rows
-from power_cuts import Disk, Recording
+from power_cuts import Recording
 
 from peewee_conv import Project
 from peewee_conv.schemas import assistant
@@ -31,7 +29,7 @@ class Work:
         self.settings = {"journal_mode": journal, "durability": durability}
         self.contents: dict[int, str] = {}
         self.states: list[dict[int, str] | None] = [None]
-        root.mkdir()
+        root.mkdir(parents=True)
         self.recording = Recording(root)
         with self.recording.running():
             self._run()
@@ -80,7 +78,9 @@ class Work:
 
         def add(state: dict[int, str] | None) -> dict[int, str]:
             added = [{"role": "tool", "content": f"leaf {len(self.states)} {'y' * 500}"}] * 6
-            return (state or {}) | {each.sequence: each.content for each in conversations.add_messages("churned", added)}
+            return (state or {}) | {
+                each.sequence: each.content for each in conversations.add_messages("churned", added)
+            }
 
         def create(_: dict[int, str] | None) -> dict[int, str]:
             conversations.create(id="churned")
