@@ -403,3 +403,50 @@ def test_values_that_do_not_fit_are_rejected_or_replaced_and_never_dropped(tmp_p
     assert project.assistants.get("a-2").name == "n" * 255
     assert project.conversations.get("t-1").metadata == {}
     assert project.check() == []
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le", "UTF-16be"])
+def test_messages_are_in_the_order_of_their_times_in_every_encoding(
+    tmp_path: Path, project: Project, encoding: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "c.db")) as connection, connection:
+        connection.execute(f"PRAGMA encoding = '{encoding}'")
+        connection.executescript(source_databases.HAIA)
+        at = "2026-01-02 03:04:0{}.000000"
+        connection.execute("INSERT INTO conversations VALUES (1, ?, ?)", (at.format(0), at.format(0)))
+        rows = [(id, 1, "user", f"{id} Gr\u00fc\u00dfe", at.format(9 - id)) for id in (1, 2, 3)]
+        connection.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", rows)
+
+    adopt(tmp_path / "c.db", project)
+
+    stored = [message.content for message in project.conversations.iterate("1")]
+    assert stored == ["3 Gr\u00fc\u00dfe", "2 Gr\u00fc\u00dfe", "1 Gr\u00fc\u00dfe"]
+
+
+def test_what_belongs_to_an_id_that_is_no_text_is_rejected_with_it(tmp_path: Path, project: Project) -> None:
+    at = "2026-01-02 03:04:05"
+    with source_databases.writing(tmp_path / "b.db", source_databases.SOVEREIGN, "delete") as connection:
+        connection.execute("INSERT INTO assistants VALUES ('a', 'n', 'i', 'm', ?, ?)", (at, at))
+        connection.execute("INSERT INTO threads VALUES (CAST(x'ff' AS TEXT), 'a', ?, ?, '{}')", (at, at))
+        connection.execute("INSERT INTO messages VALUES ('m', CAST(x'ff' AS TEXT), 'USER', 'x', ?, 0)", (at,))
+
+    report = adopt(tmp_path / "b.db", project)
+
+    assert (report.tables["threads"].rejected, report.tables["messages"].rejected) == (1, 1)
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_an_id_that_comes_twice_is_copied_once(tmp_path: Path, project: Project, batch: int) -> None:
+    at = "2026-01-02 03:04:05"
+    with source_databases.writing(tmp_path / "c.db", source_databases.HAIA, "delete") as connection:
+        connection.execute("DROP TABLE messages")
+        connection.execute("CREATE TABLE messages (id, conversation_id, role, content, created_at)")
+        connection.execute("INSERT INTO conversations VALUES (1, ?, ?)", (at, at))
+        for content in ("one", "two", "one"):
+            connection.execute("INSERT INTO messages VALUES (7, 1, 'user', ?, ?)", (content, at))
+
+    report = adopt(tmp_path / "c.db", project, batch=batch)
+
+    assert report.tables["messages"] == (3, 1, 1, 1)
+    assert rejected_ids(report, "messages") == {7}
+    assert [message.content for message in project.conversations.iterate("1")] == ["one"]

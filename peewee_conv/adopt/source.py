@@ -42,7 +42,8 @@ class Source:
     def __init__(self, path: str, connection: sqlite3.Connection) -> None:
         self.path, self.connection = path, connection
         connection.text_factory = _lenient
-        connection.create_function("moment", 1, _moment, deterministic=True)
+        encoding = self.value("PRAGMA encoding")
+        connection.create_function("moment", 1, lambda value: _moment(value, encoding), deterministic=True)
 
     @property
     def name(self) -> str:
@@ -87,9 +88,18 @@ def _lenient(text: bytes) -> str:
     return text.decode(errors="surrogateescape")
 
 
-def _moment(value: bytes | None) -> str | None:
+def bound(value: Any) -> tuple[str, Any]:
+    """Return the SQL and the parameter that stand for a value of the source: a text may be no UTF-8."""
     try:
-        return None if value is None else rows.time(value.decode(errors="replace"), "time")
+        str(value).encode()
+    except UnicodeEncodeError:
+        return "CAST(? AS TEXT)", value.encode(errors="surrogateescape")
+    return "?", value
+
+
+def _moment(value: bytes | None, encoding: str) -> str | None:
+    try:
+        return None if value is None else rows.time(value.decode(encoding, errors="replace"), "time")
     except Refused:
         return None
 

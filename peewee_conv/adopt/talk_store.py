@@ -172,10 +172,15 @@ def _create(connection: sqlite3.Connection, head: Head) -> Any:
 
 def _append(connection: sqlite3.Connection, stored: Any, part: Part) -> list[Outcome]:
     key = (stored[_ID], "")
-    outcomes = [_judge(connection, stored, part, place) for place in range(len(part.messages))]
-    new = [message for message, outcome in zip(part.messages, outcomes, strict=True) if outcome.is_new]
+    new: dict[Any, NewMessage] = {}
+    outcomes = []
+    for place, message in enumerate(part.messages):
+        twin = new.get(message[4])  # where the source has lost its primary key, an id may come twice
+        outcomes.append(_judge(connection, stored, part, place) if twin is None else _compared(twin, message))
+        if outcomes[-1].is_new:
+            new[message[4]] = message
     if new:
-        message_queries.append_many(connection, WHOLE_PROJECT, key, new)
+        message_queries.append_many(connection, WHOLE_PROJECT, key, list(new.values()))
         # Not the time of the newest message, which an append takes it for: the source says when it was updated.
         connection.execute(
             "UPDATE conversations SET updated_at = ? WHERE number = ?",
@@ -191,9 +196,14 @@ def _judge(connection: sqlite3.Connection, stored: Any, part: Part, place: int) 
         return _NEW
     found = message_queries.one(connection, WHOLE_PROJECT.by_external_id, (stored[_ID], "", message[4]))
     if found is not None:
-        is_same = found[1:3] == message[:2]
-        return _THERE if is_same else Outcome(reason="the conversation has another message of that id")
+        return _compared(found[1:], message)
     return _THERE if _was_pruned(connection, stored, part.position + place, message) else _NEW
+
+
+def _compared(stored: Any, message: NewMessage) -> Outcome:
+    """Return what becomes of a message whose id is that of a stored one: the same role and content are the same."""
+    is_same = stored[:2] == message[:2]
+    return _THERE if is_same else Outcome(reason="the conversation has another message of that id")
 
 
 def _was_pruned(connection: sqlite3.Connection, stored: Any, position: int, message: NewMessage) -> bool:

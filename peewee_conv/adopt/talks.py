@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..legacy.rows import Refused, Row
 from ..message_queries import NewMessage
 from .plan import Context
-from .source import by_time
+from .source import bound, by_time
 from .talk_store import Head, Part, PartOutcome, store_parts
 from .values import Note
 
@@ -90,7 +90,8 @@ def _parts(talks: Talks, context: Context, rows: Iterable[Row]) -> Iterator[Part
 
 
 def _messages(talks: Talks, context: Context, row: Row) -> Iterator[Row]:
-    return context.source.rows(talks.messages, by_time(talks.time), f"{talks.reference} = ?", row["id"])
+    mark, id = bound(row["id"])
+    return context.source.rows(talks.messages, by_time(talks.time), f"{talks.reference} = {mark}", id)
 
 
 def _split(talks: Talks, context: Context, part: Part) -> Iterator[Part]:
