@@ -450,3 +450,25 @@ def test_an_id_that_comes_twice_is_copied_once(tmp_path: Path, project: Project,
     assert report.tables["messages"] == (3, 1, 1, 1)
     assert rejected_ids(report, "messages") == {7}
     assert [message.content for message in project.conversations.iterate("1")] == ["one"]
+
+
+def test_tables_of_any_name_are_left_and_counted(tmp_path: Path, project: Project) -> None:
+    source_databases.sovereign(tmp_path / "b.db", talks=1, messages=1)
+    with closing(sqlite3.connect(tmp_path / "b.db")) as connection, connection:
+        connection.execute('CREATE TABLE "an ""odd"" name" (a)')
+
+    assert adopt(tmp_path / "b.db", project).left == {'an "odd" name': 0}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("input_tokens", 2**62), ("output_tokens", -1), ("output_tokens", 0.5), ("cost", 1e999)]
+)
+def test_usage_that_cannot_be_summed_up_is_rejected(chatdf: Path, project: Project, column: str, value: float) -> None:
+    with closing(sqlite3.connect(chatdf)) as connection, connection:
+        id = connection.execute("SELECT id FROM token_usage WHERE user_id IN (SELECT id FROM users)").fetchone()[0]
+        connection.execute(f"UPDATE token_usage SET {column} = ? WHERE id = ?", (value, id))
+
+    report = adopt(chatdf, project)
+
+    assert id in rejected_ids(report, "token_usage")
+    assert project.usage.total().input_tokens < 10**12

@@ -121,8 +121,8 @@ def test_a_time_is_naive_and_has_no_fraction_where_that_is_zero(make_project: Ma
     assert added["timestamp"] == "2026-03-01T12:00:00.000005"
 
 
-@pytest.mark.parametrize("missing", [0, -1, 99, 2**31, 2**40, 2**63 - 1])
-def test_a_missing_conversation_is_none_false_or_empty(tmp_path: Path, missing: int) -> None:
+@pytest.mark.parametrize("missing", [0, -1, 99, 2**31, 2**40, 2**63 - 1, 2**70, None, "abc", "", b"1", [], 0.5])
+def test_a_missing_conversation_is_none_false_or_empty(tmp_path: Path, missing: Any) -> None:
     create_conversation(tmp_path, "aurora")
 
     assert get_conversation(tmp_path, missing) is None
@@ -130,6 +130,14 @@ def test_a_missing_conversation_is_none_false_or_empty(tmp_path: Path, missing: 
     assert add_message(tmp_path, missing, "user", "x") is None
     assert get_messages(tmp_path, missing) == []
     assert get_conversations(tmp_path, "nobody") == []
+
+
+def test_an_id_as_text_is_found_as_by_sql(tmp_path: Path) -> None:
+    made = create_conversation(tmp_path, "aurora")
+
+    found = get_conversation(tmp_path, str(made.id))  # type: ignore[arg-type]
+    assert found is not None
+    assert found["id"] == made.id
 
 
 def test_no_project_name_finds_nothing(make_project: MakeProject) -> None:

@@ -400,6 +400,14 @@ def test_nothing_is_moved_while_an_agent_runs(tmp_path: Path) -> None:
     assert autoforge_paths.get_features_db_path(tmp_path) == tmp_path / "features.db"
 
 
+@pytest.mark.parametrize("wrong", [None, 5, b"projects", "a\0b"])
+def test_what_is_no_path_has_no_agent(wrong: Any) -> None:
+    with pytest.raises(InvalidArgument, match="invalid path"):
+        autoforge_paths.has_agent_running(wrong)
+    with pytest.raises(InvalidArgument, match="invalid path"):
+        autoforge_paths.migrate_project_layout(wrong)
+
+
 def test_the_databases_have_their_paths(tmp_path: Path) -> None:
     assert autoforge_paths.get_features_db_path(tmp_path) == get_database_path(tmp_path)
     assert autoforge_paths.get_assistant_db_path(tmp_path) == tmp_path / ".peewee_conv" / "assistant.db"

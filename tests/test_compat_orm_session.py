@@ -172,6 +172,13 @@ def test_an_object_of_another_open_session_is_refused(maker: SessionMaker, sessi
         other.add(stored)
 
 
+@pytest.mark.parametrize("wrong", [None, 5, "feature", Feature])
+def test_what_is_no_mapped_object_is_refused(session: Session, wrong: Any) -> None:
+    for method in (session.add, session.delete, session.refresh):
+        with pytest.raises(InvalidArgument, match="an object of a mapped class"):
+            method(wrong)
+
+
 def test_an_object_without_a_row_is_not_deleted(session: Session) -> None:
     with pytest.raises(InvalidArgument, match="an object that this session has read or stored"):
         session.delete(feature())

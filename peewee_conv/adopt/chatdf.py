@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
-from .. import sessions
+from .. import arguments, sessions
 from ..ids import new_id
 from ..legacy import rows
 from ..legacy.rows import Refused, Row
 from ..message_queries import NewMessage
+from ..services.usage import MAX_TOKENS
 from ..sessions import PREFIX_LENGTH
 from . import store, values
 from .ledger import Ledger
@@ -200,18 +202,22 @@ def _schema(value: Any, note: Note) -> str:
 
 def _usage(ledger: Ledger, row: Row, note: Note) -> Row:
     values.note_extras(row, _COLUMNS["token_usage"], note)
-    if not isinstance(row["cost"], (int, float)):
+    if not isinstance(row["cost"], (int, float)) or not math.isfinite(row["cost"]):
         raise Refused("cost is no number")
     return {
         "id": values.id_of(row),
         "user_id": ledger.here("users", values.id_of(row, "user_id"), "user"),
         "conversation_id": _optional_conversation(ledger, row, note),
         "model_name": values.text(row, "model_name"),
-        "input_tokens": rows.whole(row["input_tokens"], "input_tokens"),
-        "output_tokens": rows.whole(row["output_tokens"], "output_tokens"),
+        "input_tokens": _tokens(row, "input_tokens"),
+        "output_tokens": _tokens(row, "output_tokens"),
         "cost": row["cost"],
         "timestamp": values.time(row, "timestamp"),
     }
+
+
+def _tokens(row: Row, column: str) -> Any:
+    return values.checked(arguments.whole, column, row[column], 0, MAX_TOKENS)
 
 
 def _optional_conversation(ledger: Ledger, row: Row, note: Note) -> Any:

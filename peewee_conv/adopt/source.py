@@ -60,7 +60,8 @@ class Source:
 
     def count(self, table: str) -> int:
         """Return how many rows a table has."""
-        found: int = self.connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
+        quoted = table.replace('"', '""')
+        found: int = self.connection.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0]
         return found
 
     def value(self, sql: str, *params: Any) -> Any:

@@ -25,7 +25,7 @@ from typing import Any
 
 from .. import arguments, records
 from ..clock import utc_now as utc_now
-from ..errors import ConversationNotFound
+from ..errors import ConversationNotFound, InvalidArgument
 from ..project import Project
 from . import walks
 from .assistant_objects import Base as Base
@@ -154,11 +154,14 @@ def get_messages(project_dir: ProjectDir, conversation_id: int) -> list[dict[str
     return []
 
 
-def _get(project: Project, number: int) -> records.Conversation:
-    found = project.conversations.find_by_number(number)
-    if found is None:
-        raise ConversationNotFound(number)
-    return found
+def _get(project: Project, conversation_id: object) -> records.Conversation:
+    """Return a conversation; what cannot be an id names none, as in SQL, which also takes ``"7"`` for 7."""
+    with suppress(InvalidArgument, ValueError):
+        number: Any = int(conversation_id) if isinstance(conversation_id, str) else conversation_id
+        found = project.conversations.find_by_number(number)
+        if found is not None:
+            return found
+    raise ConversationNotFound(conversation_id)
 
 
 def _messages(project: Project, talk: records.Conversation) -> list[dict[str, Any]]:

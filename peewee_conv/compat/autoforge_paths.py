@@ -35,7 +35,8 @@ def _path(project_dir: str | os.PathLike[str], schema: Schema) -> Path:
 
 def has_agent_running(project_dir: str | os.PathLike[str]) -> bool:
     """Say whether AutoForge left a lock of an agent or a server in the project."""
-    folders = [Path(project_dir, folder) for folder in paths.LEGACY_FOLDERS]
+    root = Project(project_dir).path
+    folders = [root / folder for folder in paths.LEGACY_FOLDERS]
     return any((folder / name).exists() for folder in folders for name in _LOCKS)
 
 

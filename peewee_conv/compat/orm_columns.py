@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator as operators
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
@@ -217,17 +219,11 @@ def case(*whens: tuple[Any, Any], else_: Any = None) -> Any:
     return peewee.Case(None, whens, else_)
 
 
-def and_(*criteria: Any) -> Any:
+def and_(first: Any, *others: Any) -> Any:
     """Return the condition that all hold."""
-    found = criteria[0]
-    for criterion in criteria[1:]:
-        found = found & criterion
-    return found
+    return functools.reduce(operators.and_, others, first)
 
 
-def or_(*criteria: Any) -> Any:
+def or_(first: Any, *others: Any) -> Any:
     """Return the condition that one holds at least."""
-    found = criteria[0]
-    for criterion in criteria[1:]:
-        found = found | criterion
-    return found
+    return functools.reduce(operators.or_, others, first)

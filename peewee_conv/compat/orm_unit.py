@@ -37,6 +37,7 @@ class Unit:
 
     def add(self, instance: Base) -> None:
         """Take an object in; one without a row is to be inserted, one that was to be deleted is not."""
+        _check_mapped(instance)
         state = instance._orm
         if state.unit not in (None, self):
             raise InvalidArgument("instance", instance, "an object of no other open session")
@@ -207,6 +208,7 @@ class Unit:
     # --- rows ---
 
     def _check_stored(self, instance: Base) -> None:
+        _check_mapped(instance)
         if instance._orm.unit is not self or instance._orm.stored is None:
             raise InvalidArgument("instance", instance, "an object that this session has read or stored")
 
@@ -237,6 +239,11 @@ class Unit:
         if found is None:
             raise entity.missing(key)
         return found
+
+
+def _check_mapped(instance: object) -> None:
+    if not isinstance(instance, Base):
+        raise InvalidArgument("instance", type(instance), "an object of a mapped class")
 
 
 def _key(instance: Base) -> Any:

@@ -17,7 +17,7 @@ from ..rate_limits import Prices, RateLimit
 By = Literal["user", "model", "day", "conversation"]
 Row = tuple[Any, ...]
 
-_MAX_TOKENS = 10**12  # of one record: the sum of millions of them stays in 64 bits
+MAX_TOKENS = 10**12  # of one record: the sum of millions of them stays in 64 bits
 _MAX_LIMIT = 2**53  # exact in JSON and JavaScript
 _MAX_WINDOW = 366 * 86_400
 _KEYS = {
@@ -194,8 +194,8 @@ class Usage:
             check_id("user_id", user_id),
             None if conversation_id is None else check_id("conversation_id", conversation_id),
             arguments.text("model_name", model_name, 255, may_be_blank=False),
-            arguments.whole("input_tokens", input_tokens, 0, _MAX_TOKENS),
-            arguments.whole("output_tokens", output_tokens, 0, _MAX_TOKENS),
+            arguments.whole("input_tokens", input_tokens, 0, MAX_TOKENS),
+            arguments.whole("output_tokens", output_tokens, 0, MAX_TOKENS),
             rate_limits.cost(prices, model_name, input_tokens, output_tokens),
         )
 
