@@ -196,12 +196,14 @@ def _show_end(keep: str | None, console: Console) -> None:
         program = "python -m peewee_conv" if sys.argv[0].endswith("__main__.py") else shlex.quote(sys.argv[0])
         console.line("The two projects were in a temporary folder and are gone again.")
         console.line(f"To keep and explore them: {program} demo --keep playground")
+        console.line(f"To see them in the browser then: {program} serve --root playground")
         console.line("To use the package in a program: docs/quickstart.md")
     else:
         desk, shown = _TRANSCRIPT
         console.line("The projects were kept. Try:")
         _command(console, f"peewee-conv list --project {shlex.quote(os.path.join(keep, desk))}")
         _command(console, f"peewee-conv show {shown} --project {shlex.quote(os.path.join(keep, desk))}")
+        _command(console, f"peewee-conv serve --root {shlex.quote(keep)}")
 
 
 def _as_json(
