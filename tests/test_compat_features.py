@@ -33,6 +33,7 @@ from peewee_conv.compat.feature_database import (
     set_session_maker,
     text,
 )
+from peewee_conv.database.cache import cache
 from peewee_conv.errors import DatabaseBusy, DatabaseCorrupt, DatabaseFailure, InvalidArgument
 
 
@@ -209,6 +210,17 @@ def test_a_session_maker_works_after_its_engine_was_disposed(tmp_path: Path) -> 
 
     with maker() as session:
         assert session.query(Feature).count() == 1
+
+
+def test_a_disposal_closes_what_a_session_has_opened_again(tmp_path: Path) -> None:
+    _, maker = create_database(tmp_path)
+    dispose_engine(tmp_path)
+    with maker() as session:
+        session.query(Feature).count()
+
+    assert not dispose_engine(tmp_path)
+
+    assert cache.open_databases() == []
 
 
 def test_a_project_that_was_reset_starts_clean(tmp_path: Path) -> None:

@@ -99,10 +99,8 @@ def dispose_engine(project_dir: str | os.PathLike[str]) -> bool:
     project = Project(project_dir)
     with _lock:
         found = _created.pop(str(project.path), None)
-    if found is None:
-        return False
-    project.dispose()
-    return True
+    project.dispose()  # also what a session has opened again since
+    return found is not None
 
 
 # --- sessions ---
