@@ -19,7 +19,8 @@ from pydantic import BaseModel, Field
 
 from peewee_conv.account_records import User
 from peewee_conv.aio import AsyncProject
-from peewee_conv.errors import InvalidArgument, NotFound, PeeweeConvError, RateLimited, ReferralKeyRequired
+from peewee_conv.errors import PeeweeConvError, ReferralKeyRequired
+from peewee_conv.http_status import retry_after, status_of
 from peewee_conv.records import Message
 from peewee_conv.window import estimate_tokens, tokens_of
 
@@ -71,10 +72,10 @@ def create_app(path: str | None = None, answer: Answer = echo) -> FastAPI:
 
 async def tell(request: Request, error: Any) -> JSONResponse:
     """Answer with the right status and one sentence."""
-    for kind, status in ((NotFound, 404), (InvalidArgument, 400), (RateLimited, 429)):
-        if isinstance(error, kind):
-            return JSONResponse({"error": str(error)}, status)
-    return JSONResponse({"error": "the server cannot do that now"}, 503)
+    status, sentence = status_of(error)
+    seconds = retry_after(error)
+    headers = None if seconds is None else {"Retry-After": str(seconds)}
+    return JSONResponse({"error": sentence}, status, headers)
 
 
 # --- who asks ---
@@ -183,8 +184,9 @@ def health(project: Project) -> dict[str, Any]:
 
 def metrics() -> Any:
     """Return the counters for Prometheus."""
-    from peewee_conv.prometheus import collector
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+    from peewee_conv.prometheus import collector
 
     registry = CollectorRegistry()
     registry.register(collector())

@@ -1,4 +1,4 @@
-"""What keeps a viewer from being used against its users: headers, methods, names of hosts, statuses of errors.
+"""What keeps a viewer from being used against its users: headers, methods, names of hosts.
 
 >>> is_trusted("127.0.0.1:8000", frozenset()), is_trusted("[::1]:8000", frozenset())
 (True, True)
@@ -11,17 +11,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Final
-
-from ..errors import (
-    DatabaseBusy,
-    InvalidArgument,
-    LimitReached,
-    NotFound,
-    PeeweeConvError,
-    ProjectDisposed,
-    ProjectNotFound,
-)
-from .shelf import NeedsUpgrade
 
 #: Nothing but what the viewer itself serves: no script at all, and nobody may frame it.
 HEADERS: Final = {
@@ -37,21 +26,7 @@ HEADERS: Final = {
 }
 METHODS: Final = ("GET", "HEAD")
 
-_STATUSES: Final[tuple[tuple[type[PeeweeConvError], int], ...]] = (
-    (NotFound, 404),
-    (ProjectNotFound, 404),
-    (InvalidArgument, 400),
-    (NeedsUpgrade, 409),
-    (DatabaseBusy, 503),
-    (LimitReached, 503),
-    (ProjectDisposed, 503),
-)
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?", re.IGNORECASE)
-
-
-def status_of(error: PeeweeConvError) -> int:
-    """Return the status that says what an error means to a browser."""
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
 def is_trusted(host: str, trusted: frozenset[str]) -> bool:

@@ -12,12 +12,13 @@ from urllib.parse import urlencode
 
 from .. import arguments
 from ..errors import ConversationNotFound, InvalidArgument, PeeweeConvError
+from ..http_status import retry_after, status_of
 from . import protection
 from .page import Download, Look, Page, Values
 from .pages import PAGES
 from .query_string import Query
 from .rendering import FOLDER, render
-from .shelf import NothingStored, Shelf, Shown
+from .shelf import NeedsUpgrade, NothingStored, Shelf, Shown
 
 if TYPE_CHECKING:
     from flask import Blueprint, Flask, Request
@@ -124,13 +125,15 @@ class Site:
         return render(template, {**shared, **values})
 
     def failed(self, error: PeeweeConvError) -> Any:
-        """Answer an error of ours with one sentence."""
+        """Answer an error of ours with one sentence; operators may read why something does not work."""
         from flask import make_response
 
-        status = protection.status_of(error)
-        response = make_response(self.page("error.html", {"status": status, "sentence": str(error)}), status)
-        if status == 503:
-            response.headers["Retry-After"] = "5"
+        status, sentence = (409, str(error)) if isinstance(error, NeedsUpgrade) else status_of(error)
+        shown = {"status": status, "sentence": str(error) if status >= 500 else sentence}
+        response = make_response(self.page("error.html", shown), status)
+        seconds = retry_after(error)
+        if seconds is not None:
+            response.headers["Retry-After"] = str(seconds)
         return response
 
     def refused(self, error: HTTPException) -> Any:

@@ -129,7 +129,10 @@ def test_a_bad_argument_is_a_sentence_with_its_status(served: tuple[Client, Fill
 
 @pytest.mark.parametrize("name", ["none", "..", "%2e%2e", "a%00b", "%ff", "x" * 300])
 def test_a_project_that_does_not_exist_is_not_found(served: tuple[Client, Filled], name: str) -> None:
-    assert served[0].get(f"/p/{name}/").status_code == 404
+    response = served[0].get(f"/p/{name}/")
+
+    assert response.status_code == 404
+    assert "there is no such project" in read(response).text
 
 
 def test_no_template_trusts_what_is_stored() -> None:

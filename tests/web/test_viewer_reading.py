@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from legacy_files import IN_PROGRESS, OLDEST
@@ -15,6 +16,7 @@ from viewer_tools import PLAIN_PAGES, addresses, client_of, client_of_app, fill,
 
 from peewee_conv import Project, Projects
 from peewee_conv.database.cache import cache
+from peewee_conv.errors import DatabaseFull
 from peewee_conv.schemas import assistant, features
 from peewee_conv.viewer import create_app
 
@@ -188,8 +190,20 @@ def test_a_locked_file_is_a_sentence(make_project: Callable[..., Project]) -> No
         response = client.get(f"/p/aurora/conversation?id={filled.talk}")
 
     assert response.status_code == 503
-    assert response.headers["Retry-After"] == "5"
+    assert response.headers["Retry-After"] == "1"
     assert "retry later" in read(response).text
+
+
+def test_a_full_disk_has_the_status_that_the_extension_gives_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(project: Project) -> NoReturn:
+        raise DatabaseFull("assistant.db", "database or disk is full")
+
+    fill(project)
+    monkeypatch.setattr("peewee_conv.viewer.listings.people.to_choose_from", fail)
+
+    assert client_of(project).get(f"/p/{project.name}/").status_code == 507
 
 
 def test_an_unknown_error_is_a_page_without_its_details(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
