@@ -234,6 +234,20 @@ def test_messages_are_in_the_order_of_their_appends_whatever_the_clock(make_proj
     assert contents(folder, made.id) == ["a", "b", "c"]
 
 
+def test_a_long_conversation_is_deleted_without_reading_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="peewee_conv")
+    made = create_conversation(tmp_path, "aurora")
+    for number in range(50):
+        add_message(tmp_path, made.id, "user", str(number))
+    caplog.clear()
+
+    assert delete_conversation(tmp_path, made.id)
+
+    deletions = [line for line in caplog.messages if "DELETE FROM conversations" in line]
+    readings = [line for line in caplog.messages if "SELECT" in line and "FROM messages" in line]
+    assert (len(deletions), readings) == (1, [])
+
+
 def test_messages_of_many_threads_are_all_there(tmp_path: Path) -> None:
     made = create_conversation(tmp_path, "aurora")
 

@@ -69,6 +69,25 @@ def test_deletion_of_an_assistant_takes_threads_and_messages(
         assert (session.query(Thread).count(), session.query(Message).count()) == (0, 0)
 
 
+def test_deleting_an_assistant_takes_as_many_statements_for_many_threads_as_for_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG", logger="peewee_conv")  # before the connection is made, which then logs its statements
+    manager = StateManager("sqlite:///:memory:")
+    counts = []
+    for threads in (1, 100):
+        bot = manager.create_assistant("Aurora", "You analyse markets.")
+        for _ in range(threads):
+            manager.create_thread(bot.id)
+        caplog.clear()
+        manager.delete_assistant(bot.id)
+        counts.append(len(caplog.messages))
+
+    manager.engine.dispose()
+
+    assert counts[0] == counts[1] > 0
+
+
 def test_deletion_by_sql_takes_them_too(manager: StateManager, thread: Thread) -> None:
     say(manager, thread, "a", "b")
 
