@@ -132,7 +132,9 @@ def test_a_message_knows_its_sequence_from_its_key(records: dict[str, Any]) -> N
 
 
 def test_a_record_is_shown_with_its_names_and_long_values_shortened() -> None:
-    message = Message.of(("c-1", 1 << 32 | 7, "user", "x" * 500, None, None, None, "2026-01-01T00:00:00.000000Z", "complete"))
+    message = Message.of(
+        ("c-1", 1 << 32 | 7, "user", "x" * 500, None, None, None, "2026-01-01T00:00:00.000000Z", "complete")
+    )
 
     assert repr(message).startswith("Message(")
     assert "role='user'" in repr(message)
