@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import source_databases
@@ -231,6 +232,12 @@ def test_folder_is_refused(tmp_path: Path, project: Project) -> None:
 @pytest.mark.parametrize("source", [None, 7, "", b"x.db", "a\0b"])
 def test_what_is_no_path_is_refused(project: Project, source: object) -> None:
     refused(source, project, InvalidArgument, "expected a str or os.PathLike of a file")
+
+
+@pytest.mark.parametrize("wrong", [None, "project", 5])
+def test_what_is_no_project_is_refused(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(InvalidArgument, match="expected a Project"):
+        adopt(tmp_path / "any.db", wrong)
 
 
 def test_pipe_is_refused(tmp_path: Path, project: Project) -> None:

@@ -58,7 +58,7 @@ def adopt(
     :param project: the project, which need not exist yet; others may use it meanwhile.
     :param on_progress: called with the rows done and their number.
     :param batch: rows of one transaction, 1 to 100000: other writers wait for no more.
-    :raises InvalidArgument: there is no such file, or it is the project's own.
+    :raises InvalidArgument: there is no such file, it is the project's own, or *project* is no project.
     :raises SourceNotRecognised: it is the database of something else; nothing was written.
     :raises DatabaseCorrupt: it is no database, or damaged; nothing was written.
     :raises DatabaseBusy: a writer kept the source or the project locked for too long.
@@ -87,6 +87,8 @@ def adopt(
     True
     """
     arguments.whole("batch", batch, 1, 100_000)
+    if not isinstance(project, Project):
+        raise InvalidArgument("project", project, "a Project")
     _refuse_own(source, project)
     with opened(source, project._binding.settings.busy_timeout_ms) as found:
         return _copy(found, project, batch, on_progress)
