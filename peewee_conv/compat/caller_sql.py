@@ -11,6 +11,9 @@ SQLite takes blanks, comments, semicolons and a byte order mark before the first
 from __future__ import annotations
 
 import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ..errors import InvalidArgument
@@ -22,14 +25,29 @@ _BEFORE = re.compile(r"(?:[\s;\ufeff]|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))*+", _FLA
 _ASKS = re.compile(
     r"PRAGMA\s+(?:\w+\.)?(?:\w+[\s;]*$|(?:(?:table|index|foreign_key)_\w+|quick_check|integrity_check)\s*\()", _FLAGS
 )
-_NAME = r"\s+(?:main\s*\.\s*)?[\"`\[]?"
-_OWNER = r"(?:assistants|conversations|users)\b"
-_NO_WORDS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?(?:\*/|$)", _FLAGS)
-_GUARDED = re.compile(
-    rf"(?:INTO|DELETE\s+FROM|UPDATE(?:\s+OR\s+\w+)?){_NAME}messages\b|REPLACE\s+INTO{_NAME}{_OWNER}", _FLAGS
+_DELETION = re.compile(
+    r"DELETE\s+FROM\s+(?:main\s*\.\s*)?[\"`\[]?(?P<table>assistants|conversations|users)\b[\"`\]]?(?P<rest>.*)", _FLAGS
 )
-_OWNER_GOES = re.compile(rf"DELETE\s+FROM{_NAME}{_OWNER}", _FLAGS)
-_DELETION = re.compile(rf"DELETE\s+FROM{_NAME}(?P<table>{_OWNER})[\"`\]]?(?P<rest>.*)", _FLAGS)
+_RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
+
+_WRITES = frozenset((sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE))
+_ALTERS = frozenset(
+    (
+        sqlite3.SQLITE_ALTER_TABLE,
+        sqlite3.SQLITE_CREATE_TRIGGER,
+        sqlite3.SQLITE_DROP_INDEX,
+        sqlite3.SQLITE_DROP_TABLE,
+        sqlite3.SQLITE_DROP_TRIGGER,
+    )
+)
+_KEPT_TABLES = frozenset(("messages", "message_search", "message_search_pending"))
+_KEPT_COLUMNS = frozenset(("number", "message_count", "token_count", "last_sequence", "indexed_sequence"))
+_OUR_TABLES = _KEPT_TABLES | frozenset(
+    (
+        *("assistants", "conversations", "users", "sessions", "referral_keys", "datasets", "token_usage"),
+        *("features", "schedules", "schedule_overrides"),
+    )
+)
 
 
 class Deletion(NamedTuple):
@@ -53,22 +71,41 @@ def only_asks(pragma: str) -> bool:
     return _ASKS.match(bare(pragma)) is not None
 
 
-def check_kept(sql: str, argument: str, allowed: str) -> None:
-    """Refuse what would leave messages, their counts and the search index out of step.
+@contextmanager
+def guarded(connection: sqlite3.Connection, argument: str, allowed: str) -> Iterator[None]:
+    """Have SQLite itself refuse a statement that would leave messages, their counts and search out of step.
 
-    :param argument: the name of the argument that *sql* came in by, for the error.
+    It says what a statement does, through cascades and triggers too, however it is spelled. Our tables stay as the
+    migrations make them.
+
+    :param argument: the name of the argument that the statement came in by, for the error.
     :param allowed: what may be done instead.
-    :raises InvalidArgument: it would.
+    :raises InvalidArgument: the statement would do it; nothing was done.
     """
-    words = _NO_WORDS.sub(" ", sql)
-    if _GUARDED.search(words) or (deletion(sql) is None and _OWNER_GOES.search(words)):
-        raise InvalidArgument(argument, bare(sql).split(None, 1)[0], allowed)
+    connection.set_authorizer(_judge)
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_AUTH:
+            raise
+        raise InvalidArgument(argument, "...", allowed) from error
+    finally:
+        connection.set_authorizer(None)
+
+
+def _judge(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    refused = False
+    if action in _WRITES:
+        refused = first in _KEPT_TABLES or (first == "conversations" and second in _KEPT_COLUMNS)
+    elif action in _ALTERS:
+        refused = not _OUR_TABLES.isdisjoint((first, second))
+    return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
 
 
 def deletion(sql: str) -> Deletion | None:
     """Return what a statement deletes, if messages go with it: the services delete it, and keep search in step."""
     found = _DELETION.match(bare(sql))
-    if found is None:
+    if found is None or _RETURNING.search(found["rest"]):
         return None
     table = found["table"].lower()
     return Deletion(table, f"SELECT id FROM {table}{found['rest']}")

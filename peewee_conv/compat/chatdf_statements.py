@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..database.handle import Handle
@@ -64,7 +65,6 @@ def kind_of(sql: object) -> Kind:
         return "read" if caller_sql.only_asks(text) else "setting"
     if only_reads(text):
         return "read"
-    caller_sql.check_kept(text, "sql", _KEPT)
     return _KINDS.get(verb, "alone")
 
 
@@ -117,7 +117,7 @@ def _delete(project: Project, deletion: caller_sql.Deletion, params: Parameters)
 def _fetch(connection: sqlite3.Connection, sql: str, params: Any, row_factory: RowFactory) -> Fetched:
     cursor = connection.cursor()
     try:
-        _executed(cursor.execute, sql, params)
+        _executed(connection, cursor.execute, sql, params)
         names = [column[0] for column in cursor.description or ()]
         rows = [chatdf_times.shown(names, row) for row in cursor.fetchall()]
         if row_factory is not None:
@@ -130,15 +130,17 @@ def _fetch(connection: sqlite3.Connection, sql: str, params: Any, row_factory: R
 def _execute_many(connection: sqlite3.Connection, sql: str, rows: list[Any]) -> Fetched:
     cursor = connection.cursor()
     try:
-        _executed(cursor.executemany, sql, rows)
+        _executed(connection, cursor.executemany, sql, rows)
         return NOTHING._replace(rowcount=cursor.rowcount)
     finally:
         cursor.close()
 
 
-def _executed(execute: Callable[[str, Any], object], sql: str, params: Any) -> None:
+def _executed(connection: sqlite3.Connection, execute: Callable[[str, Any], object], sql: str, params: Any) -> None:
+    is_safe = only_reads(caller_sql.bare(sql))
     try:
-        execute(sql, params)
+        with nullcontext() if is_safe else caller_sql.guarded(connection, "sql", _KEPT):
+            execute(sql, params)
     except (sqlite3.Warning, sqlite3.ProgrammingError) as error:  # the former up to Python 3.11
         if "one statement" in str(error):
             raise InvalidArgument("sql", "...", "one statement at a time") from error

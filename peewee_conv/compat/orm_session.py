@@ -160,7 +160,7 @@ class Session:
             raise InvalidArgument("statement", sql[:40], "no transaction or setting: commit(), rollback(), Project")
         values = _all_bound(params)
         return Result(
-            self._read(sql, values) if only_reads(sql) else self._write(lambda: self._store.fetch(sql, values))
+            self._read(sql, values) if only_reads(sql) else self._write(lambda: self._store.fetch_guarded(sql, values))
         )
 
     def rows(self, query: Any) -> list[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,14 @@ from ..database.handle import Handle
 from ..database.held import HeldTransaction
 from ..database.schema import Schema
 from ..errors import DatabaseFailure, InvalidArgument
+from . import caller_sql
 from .naive_times import naive_utc
 from .orm_results import Fetched, fetch
 
 if TYPE_CHECKING:
     from ..project import Project
+
+_KEPT = "objects of a session, or the project's services, which keep counts and search in step"
 
 
 class Store:
@@ -75,14 +78,21 @@ class Store:
 
     # --- statements ---
 
-    def fetch(self, sql: str, params: Any) -> Fetched:
+    def fetch_guarded(self, sql: str, params: Any) -> Fetched:
+        """Run the caller's own SQL.
+
+        :raises InvalidArgument: as for :meth:`fetch`; or the statement gets round the services.
+        """
+        return self.fetch(sql, params, _fetch_guarded)
+
+    def fetch(self, sql: str, params: Any, run: Callable[..., Fetched] = fetch) -> Fetched:
         """Run a statement, in the transaction if one is open.
 
         :raises InvalidArgument: a value breaks a rule of the table.
         """
         try:
             with self.inside():
-                return self._handle.read(fetch, sql, params)
+                return self._handle.read(run, sql, params)
         except DatabaseFailure as failure:
             if isinstance(failure.__cause__, sqlite3.IntegrityError):
                 allowed = f"what the rules of the table allow ({failure.__cause__})"
@@ -92,3 +102,8 @@ class Store:
     def run(self, query: Any) -> Fetched:
         """Run a query of Peewee."""
         return self.fetch(*query.sql())
+
+
+def _fetch_guarded(connection: sqlite3.Connection, sql: str, params: Any) -> Fetched:
+    with caller_sql.guarded(connection, "statement", _KEPT):
+        return fetch(connection, sql, params)
