@@ -15,6 +15,7 @@ from .migrate import Migrations
 Name = tuple[str, str]
 
 _LEFT_OUT: Final = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
+_UNREADABLE: Final = re.compile(r"unable to get the page\. error code=(\d+)")
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\w+|[^\s\w\"`\[\]]")
 
 
@@ -39,8 +40,18 @@ def damage(connection: sqlite3.Connection, *, quick: bool = False) -> tuple[list
             raise
         return [str(error)], []
     lines = [line for (line,) in found if line != "ok"]
+    _raise_if_unreadable(lines)
     # From 3.44 on SQLite asks virtual tables too. A search index is made of what the tables hold.
     return [line for line in lines if "FTS5" not in line], [line for line in lines if "FTS5" in line]
+
+
+def _raise_if_unreadable(lines: list[str]) -> None:
+    """Raise for a page that the disk did not give: that says nothing about what is on it."""
+    codes = [int(code) for line in lines for code in _UNREADABLE.findall(line)]
+    if any(code & 0xFF == sqlite3.SQLITE_IOERR for code in codes):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        raise error
 
 
 def differences(connection: sqlite3.Connection, migrations: Migrations) -> list[str]:

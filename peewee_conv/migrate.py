@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import paths
-from .errors import ForeignDatabase, InvalidArgument, MigrationFailed, PeeweeConvError, SchemaTooNew
+from .errors import DatabaseFailure, ForeignDatabase, InvalidArgument, MigrationFailed, PeeweeConvError, SchemaTooNew
 
 if TYPE_CHECKING:
     from playhouse.migrations import Runner
@@ -157,7 +157,7 @@ def upgrade(
             legacy.set_aside(connection)
         runner = runner_of(migrations)
         for script in pending:
-            _apply(connection, runner.up, script, path)
+            _apply(connection, runner.up, script, path, translate)
         if legacy is not None:
             legacy.fill(connection, path)
             os.chmod(path, 0o600)  # by path: the file is ours now, and its owner's alone
@@ -184,7 +184,7 @@ def downgrade(
         runner = runner_of(migrations)
         reverted = [script for script in reversed(migrations.scripts[:found]) if script.number > target]
         for script in reverted:
-            _apply(connection, runner.down, script, path)
+            _apply(connection, runner.down, script, path, translate)
         if reverted:
             _finish(connection, path, target)
     if reverted:
@@ -225,6 +225,8 @@ def _locked(
     try:
         # Before BEGIN: inside a transaction this pragma is ignored, and a rebuild would delete all children.
         connection.execute("PRAGMA foreign_keys = OFF")
+        # An upgrade is reported once, and made once: a power cut must not undo it, whatever the ordinary durability.
+        connection.execute("PRAGMA synchronous = EXTRA")
         connection.execute("BEGIN IMMEDIATE")
         yield lambda migrations: _runner(connection, path, migrations)
         connection.execute("COMMIT")
@@ -270,7 +272,9 @@ def _check_history(connection: sqlite3.Connection, path: str, migrations: Migrat
         raise MigrationFailed(path, None, f"version {found} disagrees with the history rows {sorted(recorded)}")
 
 
-def _apply(connection: sqlite3.Connection, run: Callable[[str], Any], script: Script, path: str) -> None:
+def _apply(
+    connection: sqlite3.Connection, run: Callable[[str], Any], script: Script, path: str, translate: Translate
+) -> None:
     if not _load(script, path).get("atomic", True):
         raise MigrationFailed(path, script.name, "'atomic = False' is refused: an upgrade is one transaction")
     connection.set_authorizer(_keep_transaction)
@@ -279,7 +283,7 @@ def _apply(connection: sqlite3.Connection, run: Callable[[str], Any], script: Sc
     except PeeweeConvError:
         raise
     except Exception as error:
-        raise _failed(path, script, error) from error
+        raise _disk_failure(path, error, translate) or _failed(path, script, error) from error
     finally:
         connection.set_authorizer(None)
 
@@ -287,6 +291,21 @@ def _apply(connection: sqlite3.Connection, run: Callable[[str], Any], script: Sc
 def _keep_transaction(action: int, *_: str | None) -> int:
     # Above all executescript() would commit first, and half of an upgrade could not be taken back.
     return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_TRANSACTION else sqlite3.SQLITE_OK
+
+
+def _disk_failure(path: str, error: BaseException | None, translate: Translate) -> PeeweeConvError | None:
+    """Return the error for a file or disk that failed under a script; ``None`` if the script itself is to blame.
+
+    Where SQLite has given up the whole transaction, Peewee's savepoint fails too, and its error hides the cause.
+    """
+    while error is not None:
+        orig = getattr(error, "orig", error)
+        if isinstance(orig, sqlite3.Error):
+            failure = translate(orig, path)
+            if isinstance(failure, DatabaseFailure) and type(failure) is not DatabaseFailure:
+                return failure
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _failed(path: str, script: Script, error: Exception) -> MigrationFailed:

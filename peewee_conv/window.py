@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 PINS: Final = ("system", "developer", "instructions")
 
 Row = TypeVar("Row")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class CounterFailed(Exception):
+    """Internal: carries what a caller's callable raised past those who would take it for a fault of the database."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 def estimate_tokens(text: str) -> int:
@@ -40,7 +49,29 @@ def counter(count_tokens: Callable[[str], int] | None) -> Callable[[Any], int]:
         return lambda row: estimate_tokens(row[2]) if row[3] is None else row[3]
     if not callable(count_tokens):
         raise InvalidArgument("count_tokens", count_tokens, "a callable from text to a number of tokens")
-    return lambda row: arguments.whole("answer of count_tokens", count_tokens(row[2]), 0, arguments.MAX_TOKENS)
+
+    def count(row: Any) -> int:
+        try:
+            answer = count_tokens(row[2])
+        except Exception as error:
+            raise CounterFailed(error) from error
+        return arguments.whole("answer of count_tokens", answer, 0, arguments.MAX_TOKENS)
+
+    return count
+
+
+def lets_through(method: Method) -> Method:
+    """Have *method*, which reads with a :func:`counter`, raise the very error that the caller's callable raised."""
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except CounterFailed as failed:
+            error = failed.error
+        raise error
+
+    return call  # type: ignore[return-value]
 
 
 def suffix(

@@ -265,6 +265,7 @@ class Conversations(MessageStreams):
             params = (*self._key(conversation_id), page[-1].sequence, batch)
             page = Message.all_in(conversation_id, self._handle.read(message_queries.rows, self._sql.after, params))
 
+    @window.lets_through
     def context(
         self,
         conversation_id: str,
@@ -295,8 +296,7 @@ class Conversations(MessageStreams):
         limit = -1 if max_messages is None else arguments.whole("max_messages", max_messages, 1, 2**31 - 1)
         if max_tokens is not None:
             arguments.whole("max_tokens", max_tokens, 0, arguments.MAX_TOKENS)
-        count = window.counter(count_tokens)
-        key = self._key(conversation_id)
+        count, key = window.counter(count_tokens), self._key(conversation_id)
         if pins:
             read = self._handle.read_snapshot(
                 message_queries.pinned_window, self._sql, key, limit, max_tokens, pins, count
