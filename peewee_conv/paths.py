@@ -106,7 +106,7 @@ def _make_one(folder: str, mode: int) -> None:
         os.mkdir(folder, mode)
     except FileExistsError:
         if not os.path.isdir(folder):
-            raise
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
     sync(os.path.dirname(folder))  # after a power cut a name that is not on disk is missing, with all that is below
 
 
