@@ -201,6 +201,39 @@ def test_a_time_that_is_none_is_refused_before_anything_is_written(chat: Chat) -
         chat(body)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE conversations SET updated_at = '2026-03-02 10:00:00.5'",
+        "UPDATE conversations SET updated_at = '2026-03-02T11:00:00.5+01:00' WHERE updated_at < ?",
+        (
+            "INSERT INTO main.conversations SELECT NULL, hex(randomblob(4)), NULL, NULL, NULL, 'x', 0, 0, 0, 0, ?,"
+            " '2026-03-02T10:00:00.5', '{}'"
+        ),
+    ],
+)
+def test_a_time_that_a_statement_makes_itself_is_put_into_our_form(one_talk: Chat, sql: str) -> None:
+    async def body(db: Connection) -> tuple[str, list[Any]]:
+        for _ in range(2):  # also one that SQLite has compiled before
+            await db.execute(sql, ("2026-03-01T13:00:00",) if "?" in sql else ())
+            await db.commit()
+        talk = (await db.project.conversations.list())[0]
+        return talk.updated_at.isoformat(), await db.project.check()
+
+    assert one_talk(body) == ("2026-03-02T10:00:00.500000+00:00", [])
+
+
+def test_a_time_that_a_statement_makes_itself_and_that_is_none_is_taken_back(one_talk: Chat) -> None:
+    async def body(db: Connection) -> list[str]:
+        await rename(db, "kept")
+        with pytest.raises(InvalidArgument, match="ISO 8601"):
+            await db.execute("UPDATE conversations SET title = 'taken back', updated_at = 'yesterday'")
+        await db.commit()
+        return await titles(db)
+
+    assert one_talk(body) == ["kept"]
+
+
 def test_the_list_of_chatdfs_own_route_works_on_our_tables(chat: Chat) -> None:
     async def body(db: Connection) -> list[dict[str, Any]]:
         user = await user_id(db)
@@ -267,6 +300,7 @@ def test_deleting_users_takes_along_what_they_have(chat: Chat) -> None:
         "ATTACH DATABASE 'other.db' AS other",
         "VACUUM",
         "SELECT 1; SELECT 2",
+        "COMMIT; UPDATE users SET name = ''",
         5,
     ],
 )
@@ -336,6 +370,23 @@ def test_a_statement_that_sqlite_refuses_is_one_error_of_ours(chat: Chat) -> Non
 def test_parameters_that_are_none_are_refused(chat: Chat, parameters: Any) -> None:
     with pytest.raises(InvalidArgument, match="parameters"):
         chat(lambda db: db.execute("SELECT ?", parameters))
+
+
+@pytest.mark.parametrize("parameters", [None, 5, [5]])
+def test_sets_of_parameters_that_are_none_are_refused(chat: Chat, parameters: Any) -> None:
+    with pytest.raises(InvalidArgument, match="parameters"):
+        chat(lambda db: db.executemany("UPDATE users SET name = ?", parameters))
+
+
+def test_a_table_of_the_callers_own_keeps_its_values_as_they_are(chat: Chat) -> None:
+    values = (1_700_000_000, "yesterday")
+
+    async def body(db: Connection) -> Any:
+        await db.execute("CREATE TABLE notes (timestamp INTEGER, created_at TEXT)")
+        await db.execute("INSERT INTO notes (timestamp, created_at) VALUES (?, ?)", values)
+        return await db.fetchone("SELECT * FROM notes WHERE timestamp = ?", values[:1])
+
+    assert tuple(chat(body)) == values
 
 
 def test_a_table_of_the_callers_own_is_committed_at_once_outside_of_a_transaction(chat: Chat) -> None:
@@ -445,14 +496,14 @@ def test_statements_under_a_timeout_or_side_by_side_belong_to_the_task_that_call
     assert one_talk(body) == ["two"]
 
 
-@pytest.mark.parametrize(("end", "left"), [("COMMIT", "new"), ("END", "new"), ("rollback;", "")])
+@pytest.mark.parametrize(("end", "left"), [("COMMIT", "new"), ("END -- well", "new"), ("rollback transaction;", "")])
 def test_transactions_may_be_spelled_out(one_talk: Chat, end: str, left: str) -> None:
     async def body(db: Connection) -> list[str]:
         await db.execute("BEGIN IMMEDIATE")
         await rename(db, "new")
         await db.execute("SAVEPOINT inner_one")
         await rename(db, "taken back")
-        await db.execute("ROLLBACK TO inner_one")
+        await db.execute("ROLLBACK /* the title */ TO inner_one")
         await db.execute(end)
         return await asyncio.create_task(titles(db))
 

@@ -23,14 +23,21 @@ from peewee_conv.errors import InvalidArgument
         ("UPDATE sessions SET expires_at=:end WHERE id = :id", {"end"}),
         ('UPDATE conversations SET title = ?, "updated_at" = @now WHERE id = ?', {"now"}),
         ("SELECT 'created_at = ?' FROM users WHERE name = ? -- created_at = ?", set()),
-        ("SELECT /* created_at = ? */ 1 WHERE used_at IS NOT ?", {0}),
+        ("SELECT /* created_at = ? */ 1 FROM referral_keys WHERE used_at IS NOT ?", {0}),
         ("INSERT INTO conversations (id, created_at, updated_at) VALUES (?, ?, ?)", {1, 2}),
-        ("insert into t (created_at, n) values (?, 1), (?, coalesce(?, 2))", {0, 1}),
-        ("INSERT INTO t (n, created_at) VALUES (max(?, ?), ?)", {2}),
-        ("INSERT INTO t (created_at) VALUES (max(?, ?))", set()),
-        ("INSERT INTO t VALUES (?, ?)", set()),
-        ("INSERT INTO t (created_at) SELECT ?", set()),
-        ("INSERT INTO t (id, n) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET used_at = ?", {2}),
+        ("insert into users (created_at, n) values (?, 1), (?, coalesce(?, 2))", {0, 1}),
+        ("INSERT INTO users (n, created_at) VALUES (max(?, ?), ?)", {2}),
+        ("INSERT INTO users (created_at) VALUES (max(?, ?))", set()),
+        ("INSERT INTO users VALUES (?, ?)", set()),
+        ("INSERT INTO users (created_at) SELECT ?", set()),
+        ("INSERT INTO main.users (id, created_at) VALUES (?, ?)", {1}),
+        ("INSERT INTO [users] AS u (id, [created_at]) VALUES (?, ?)", {1}),
+        ("WITH old (id) AS (VALUES (1)) INSERT INTO users (id, created_at) VALUES (?, ?)", {1}),
+        ("SELECT 1 FROM users WHERE created_at NOT BETWEEN ? AND ? AND id = ?", {0, 1}),
+        ("SELECT 1 FROM users WHERE age BETWEEN ? AND ? AND [created_at] < ? AND `used_at` = ?", {2, 3}),
+        ("INSERT INTO notes (id, created_at) VALUES (?, ?)", set()),
+        ('SELECT "?" FROM users WHERE created_at = ?', {0}),
+        ("INSERT INTO users (id, n) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET used_at = ?", {2}),
     ],
 )
 def test_parameters_that_stand_for_times_are_found(sql: str, parameters: set[Any]) -> None:
@@ -49,10 +56,10 @@ def test_parameters_that_stand_for_times_are_found(sql: str, parameters: set[Any
     ],
 )
 def test_a_time_is_stored_in_utc_in_one_form(moment: Any) -> None:
-    sql = "UPDATE t SET created_at = ?"
+    sql = "UPDATE users SET created_at = ?"
 
     assert stored(sql, [moment]) == ("2026-03-01T12:00:00.000000Z",)
-    assert stored("UPDATE t SET created_at = :at", {"at": moment, "n": 1}) == {
+    assert stored("UPDATE users SET created_at = :at", {"at": moment, "n": 1}) == {
         "at": "2026-03-01T12:00:00.000000Z",
         "n": 1,
     }
@@ -61,16 +68,16 @@ def test_a_time_is_stored_in_utc_in_one_form(moment: Any) -> None:
 @pytest.mark.parametrize("moment", ["yesterday", 5, b"2026-03-01"])
 def test_what_is_no_time_is_refused(moment: Any) -> None:
     with pytest.raises(InvalidArgument, match="ISO 8601"):
-        stored("UPDATE t SET created_at = ?", (moment,))
+        stored("UPDATE users SET created_at = ?", (moment,))
 
 
 def test_no_time_stays_no_time() -> None:
-    assert stored("UPDATE t SET used_at = ?", (None,)) == (None,)
+    assert stored("UPDATE users SET used_at = ?", (None,)) == (None,)
 
 
 @given(st.datetimes())
 def test_a_stored_time_is_shown_as_it_was_given(moment: datetime) -> None:
-    (text,) = stored("UPDATE t SET created_at = ?", (moment.isoformat(),))
+    (text,) = stored("UPDATE users SET created_at = ?", (moment.isoformat(),))
 
     assert shown(["created_at"], (text,)) == (moment.isoformat(),)
 

@@ -14,10 +14,14 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import InvalidArgument
 from ..project import Project
+
+#: The tables that a statement writes, each with the column that it changes, or ``None`` for whole rows.
+Written: TypeAlias = set[tuple[str | None, str | None]]
 
 _FLAGS = re.IGNORECASE | re.DOTALL
 _BEFORE = re.compile(r"(?:[\s;\ufeff]|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))*+", _FLAGS)
@@ -40,14 +44,16 @@ _ALTERS = frozenset(
         sqlite3.SQLITE_DROP_TRIGGER,
     )
 )
-_KEPT_TABLES = frozenset(("messages", "message_search", "message_search_pending"))
-_KEPT_COLUMNS = frozenset(("number", "message_count", "token_count", "last_sequence", "indexed_sequence"))
-_OUR_TABLES = _KEPT_TABLES | frozenset(
+#: Our tables in ``assistant.db``, but for those of the search.
+CONVERSATION_TABLES = frozenset(
     (
-        *("assistants", "conversations", "users", "sessions", "referral_keys", "datasets", "token_usage"),
-        *("features", "schedules", "schedule_overrides"),
+        *("assistants", "conversations", "messages", "datasets"),
+        *("users", "sessions", "referral_keys", "token_usage"),
     )
 )
+_KEPT_TABLES = frozenset(("messages", "message_search", "message_search_pending"))
+_KEPT_COLUMNS = frozenset(("number", "message_count", "token_count", "last_sequence", "indexed_sequence"))
+_OUR_TABLES = CONVERSATION_TABLES | _KEPT_TABLES | frozenset(("features", "schedules", "schedule_overrides"))
 
 
 class Deletion(NamedTuple):
@@ -72,19 +78,20 @@ def only_asks(pragma: str) -> bool:
 
 
 @contextmanager
-def guarded(connection: sqlite3.Connection, argument: str, allowed: str) -> Iterator[None]:
+def guarded(connection: sqlite3.Connection, argument: str, allowed: str) -> Iterator[Written]:
     """Have SQLite itself refuse a statement that would leave messages, their counts and search out of step.
 
     It says what a statement does, through cascades and triggers too, however it is spelled. Our tables stay as the
-    migrations make them.
+    migrations make them. What the statement writes is added to the set that the block is entered with.
 
     :param argument: the name of the argument that the statement came in by, for the error.
     :param allowed: what may be done instead.
     :raises InvalidArgument: the statement would do it; nothing was done.
     """
-    connection.set_authorizer(_judge)
+    written: Written = set()
+    connection.set_authorizer(partial(_judge, written))
     try:
-        yield
+        yield written
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_AUTH:
             raise
@@ -93,9 +100,10 @@ def guarded(connection: sqlite3.Connection, argument: str, allowed: str) -> Iter
         connection.set_authorizer(None)
 
 
-def _judge(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+def _judge(written: Written, action: int, first: str | None, second: str | None, *_: str | None) -> int:
     refused = False
     if action in _WRITES:
+        written.add((first, second))
         refused = first in _KEPT_TABLES or (first == "conversations" and second in _KEPT_COLUMNS)
     elif action in _ALTERS:
         refused = not _OUR_TABLES.isdisjoint((first, second))

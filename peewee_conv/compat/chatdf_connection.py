@@ -17,7 +17,7 @@ from ..aio import AsyncProject
 from ..aio import task_transactions as transactions
 from ..aio.task_transactions import Task, current_task
 from ..aio.threads import settled, write_in_thread
-from ..errors import ProjectDisposed
+from ..errors import InvalidArgument, ProjectDisposed
 from . import chatdf_statements, urls
 from .chatdf_cursor import Cursor, Pending
 from .chatdf_statements import NOTHING, Fetched, RowFactory
@@ -144,6 +144,8 @@ class Connection:
     async def _execute_many(self, task: Task, sql: str, parameters: Iterable[Parameters]) -> Cursor:
         self._check_open()
         chatdf_statements.kind_of(sql)
+        if not isinstance(parameters, Iterable):
+            raise InvalidArgument("parameters", parameters, "an iterable of sets of parameters")
         work = partial(chatdf_statements.run_many, self.project.sync, sql, list(parameters))
         return Cursor(await self._write(task, work))
 

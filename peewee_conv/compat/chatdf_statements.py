@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..database.handle import Handle
@@ -23,13 +22,12 @@ from .chatdf_times import Parameters
 Kind = Literal["read", "write", "alone", "begin", "commit", "rollback", "setting"]
 RowFactory: TypeAlias = Callable[[sqlite3.Cursor, tuple[Any, ...]], Any] | None
 
-_KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("INSERT", "UPDATE", "DELETE", "REPLACE", "SAVEPOINT", "RELEASE"), "write"),
-    "BEGIN": "begin",
-    "COMMIT": "commit",
-    "END": "commit",
-}
+_SAVEPOINTS = frozenset(("SAVEPOINT", "RELEASE", "ROLLBACK"))
+_WRITES = frozenset(("INSERT", "UPDATE", "DELETE", "REPLACE", "SAVEPOINT", "RELEASE"))
+_TRANSACTIONS: dict[str, Kind] = {"BEGIN": "begin", "COMMIT": "commit", "END": "commit", "ROLLBACK": "rollback"}
+_TRANSACTION = re.compile(r"\w+(?:\s+(?:DEFERRED|IMMEDIATE|EXCLUSIVE))?(?:\s+TRANSACTION)?[\s;]*", re.IGNORECASE)
 _BACK_TO = re.compile(r"ROLLBACK(\s+TRANSACTION)?\s+TO\b", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
 _VERB = re.compile(r"\w*")
 _SETTING = re.compile(r"PRAGMA\s+(?P<name>(?:\w+\.)?\w+)", re.IGNORECASE)
 _REFUSED = re.compile(r"(ATTACH|DETACH|VACUUM)\b", re.IGNORECASE)
@@ -59,13 +57,21 @@ def kind_of(sql: object) -> Kind:
     verb = _verb(text)
     if _REFUSED.match(text):
         raise InvalidArgument("sql", verb, "statements on the project's own database: see Project")
-    if verb == "ROLLBACK":
-        return "write" if _BACK_TO.match(text) else "rollback"
+    if verb in _TRANSACTIONS:
+        return _kind_of_transaction(verb, _COMMENT.sub(" ", text))
     if verb == "PRAGMA":
         return "read" if caller_sql.only_asks(text) else "setting"
     if only_reads(text):
         return "read"
-    return _KINDS.get(verb, "alone")
+    return "write" if verb in _WRITES else "alone"
+
+
+def _kind_of_transaction(verb: str, text: str) -> Kind:
+    if _BACK_TO.match(text):
+        return "write"
+    if not _TRANSACTION.fullmatch(text):
+        raise InvalidArgument("sql", "...", "one statement at a time")
+    return _TRANSACTIONS[verb]
 
 
 def _verb(text: str) -> str:
@@ -92,7 +98,10 @@ def run(project: Project, sql: str, params: Parameters, row_factory: RowFactory)
     deletion = caller_sql.deletion(sql)
     if deletion is not None:
         return _delete(project, deletion, params)
-    return _handle(project).read(_fetch, sql, chatdf_times.stored(sql, params), row_factory)
+    params, text = chatdf_times.stored(sql, params), caller_sql.bare(sql)
+    if only_reads(text) or _verb(text) in _SAVEPOINTS:
+        return _handle(project).read(_fetch, sql, params, row_factory)
+    return _handle(project).write(_guarded, _fetch, sql, params, row_factory)
 
 
 def run_many(project: Project, sql: str, rows: list[Parameters]) -> Fetched:
@@ -100,7 +109,8 @@ def run_many(project: Project, sql: str, rows: list[Parameters]) -> Fetched:
     if caller_sql.deletion(sql):
         counts = [run(project, sql, params, None).rowcount for params in rows]
         return NOTHING._replace(rowcount=sum(counts))
-    return _handle(project).read(_execute_many, sql, [chatdf_times.stored(sql, params) for params in rows])
+    stored = [chatdf_times.stored(sql, params) for params in rows]
+    return _handle(project).write(_guarded, _execute_many, sql, stored)
 
 
 def _handle(project: Project) -> Handle:
@@ -114,10 +124,18 @@ def _delete(project: Project, deletion: caller_sql.Deletion, params: Parameters)
     return NOTHING._replace(rowcount=sum(delete(row[0]) for row in found.rows))
 
 
+def _guarded(connection: sqlite3.Connection, work: Callable[..., Fetched], sql: str, *args: Any) -> Fetched:
+    with caller_sql.guarded(connection, "sql", _KEPT) as written:
+        fetched = work(connection, sql, *args)
+    if chatdf_times.has_its_own(sql):
+        chatdf_times.mend(connection, written)
+    return fetched
+
+
 def _fetch(connection: sqlite3.Connection, sql: str, params: Any, row_factory: RowFactory) -> Fetched:
     cursor = connection.cursor()
     try:
-        _executed(connection, cursor.execute, sql, params)
+        _executed(cursor.execute, sql, params)
         names = [column[0] for column in cursor.description or ()]
         rows = [chatdf_times.shown(names, row) for row in cursor.fetchall()]
         if row_factory is not None:
@@ -130,17 +148,15 @@ def _fetch(connection: sqlite3.Connection, sql: str, params: Any, row_factory: R
 def _execute_many(connection: sqlite3.Connection, sql: str, rows: list[Any]) -> Fetched:
     cursor = connection.cursor()
     try:
-        _executed(connection, cursor.executemany, sql, rows)
+        _executed(cursor.executemany, sql, rows)
         return NOTHING._replace(rowcount=cursor.rowcount)
     finally:
         cursor.close()
 
 
-def _executed(connection: sqlite3.Connection, execute: Callable[[str, Any], object], sql: str, params: Any) -> None:
-    is_safe = only_reads(caller_sql.bare(sql))
+def _executed(execute: Callable[[str, Any], object], sql: str, params: Any) -> None:
     try:
-        with nullcontext() if is_safe else caller_sql.guarded(connection, "sql", _KEPT):
-            execute(sql, params)
+        execute(sql, params)
     except (sqlite3.Warning, sqlite3.ProgrammingError) as error:  # the former up to Python 3.11
         if "one statement" in str(error):
             raise InvalidArgument("sql", "...", "one statement at a time") from error

@@ -1,6 +1,7 @@
 """Times in the caller's own SQL: naive ISO 8601 for ChatDF, aware and of one width in our tables.
 
-A parameter is a time if it is compared with, set to or inserted into a column that holds times.
+A parameter is a time if it is compared with, set to or inserted into a column that holds times, in a statement on our
+tables. What callers keep in tables of their own stays as it is.
 
 >>> sql = "UPDATE conversations SET title = ?, updated_at = ? WHERE id = ?"
 >>> stored(sql, ("Gold", "2026-03-01T12:00:00", "c-17"))
@@ -13,20 +14,26 @@ from __future__ import annotations
 
 import functools
 import re
+import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ..clock import from_text, to_text
 from ..errors import InvalidArgument
+from .caller_sql import CONVERSATION_TABLES, Written
 from .naive_times import iso
 
 _COLUMNS = frozenset(
     ("created_at", "updated_at", "last_login_at", "expires_at", "used_at", "loaded_at", "timestamp"),
 )
-_TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\?\d*|[:@$]\w+|\w+|[^\s\w]", re.DOTALL)
+_TOKEN = re.compile(
+    r"'(?:[^']|'')*'|\"[^\"]*\"|\[[^\]]*\]|`[^`]*`|--[^\n]*|/\*.*?\*/|\?\d*|[:@$]\w+|\w+|[^\s\w]", re.DOTALL
+)
+_STORED = "????-??-??T??:??:??.??????Z"  # for GLOB
 _AROUND_A_VALUE = [["(", ")"], ["(", ","], [",", ","], [",", ")"]]
-_COMPARES = frozenset(("=", "<", ">", "!", "IS", "NOT"))
+_COMPARES = frozenset(("=", "<", ">", "!", "IS", "NOT", "BETWEEN"))
+_QUOTES = '"[`'
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -73,12 +80,14 @@ def _stored(name: str, value: Any) -> Any:
 def time_parameters(sql: str) -> frozenset[int | str]:
     """Return the places, from 0, or the names of the parameters that stand for times.
 
-    >>> sorted(time_parameters("INSERT INTO t (id, created_at) VALUES (?, ?)"))
+    >>> sorted(time_parameters("INSERT INTO users (id, created_at) VALUES (?, ?)"))
     [1]
     >>> time_parameters("SELECT * FROM token_usage WHERE timestamp > :since")
     frozenset({'since'})
     """
-    tokens = [token for token in _TOKEN.findall(sql) if not token.startswith(("--", "/*"))]
+    tokens = _tokens(sql)
+    if CONVERSATION_TABLES.isdisjoint(map(str.lower, tokens)):
+        return frozenset()
     columns = _compared(tokens) | _inserted(tokens)
     found: set[int | str] = set()
     count = 0
@@ -91,29 +100,68 @@ def time_parameters(sql: str) -> frozenset[int | str]:
     return frozenset(found)
 
 
+@functools.lru_cache(maxsize=256)
+def has_its_own(sql: str) -> bool:
+    """Say whether a statement may set a time otherwise than by a parameter.
+
+    >>> has_its_own("UPDATE users SET last_login_at = ?"), has_its_own("UPDATE users SET last_login_at = datetime()")
+    (False, True)
+    """
+    named = sum(token.lower() in _COLUMNS for token in _tokens(sql))
+    return not named or named != len(time_parameters(sql))
+
+
+def mend(connection: sqlite3.Connection, written: Written) -> None:
+    """Put the times that a statement has made itself, by ``datetime('now')`` for example, into the form of our tables.
+
+    :raises InvalidArgument: one of them is no time.
+    """
+    for table, changed in written:
+        if table not in CONVERSATION_TABLES:
+            continue
+        names = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+        for name in _COLUMNS.intersection(name for (name,) in names if changed in (None, name)):
+            odd = connection.execute(f"SELECT rowid, {name} FROM {table} WHERE {name} NOT GLOB ?", (_STORED,))
+            for rowid, value in odd.fetchall():
+                connection.execute(f"UPDATE {table} SET {name} = ? WHERE rowid = ?", (_stored(name, value), rowid))
+
+
+def _tokens(sql: str) -> list[str]:
+    return [_name_in(token) for token in _TOKEN.findall(sql) if not token.startswith(("--", "/*"))]
+
+
+def _name_in(token: str) -> str:
+    return token[1:-1] if token[0] in _QUOTES and token[1:-1].isidentifier() else token
+
+
 def _is_parameter(token: str) -> bool:
     return token[0] == "?" or (token[0] in ":@$" and len(token) > 1)
 
 
 def _compared(tokens: list[str]) -> dict[int, str]:
-    """Return the column before ``= ?``, ``>= ?`` and the like, by the place of the parameter."""
+    """Return the column before ``= ?``, ``>= ?``, ``BETWEEN ? AND ?`` and the like, by the place of the parameter."""
     found = {}
     for place, token in enumerate(tokens):
+        if not _is_parameter(token):
+            continue
         before = place - 1
+        if [each.upper() for each in tokens[max(0, place - 3) : place : 2]] == ["BETWEEN", "AND"]:
+            before = place - 3
         while before >= 0 and tokens[before].upper() in _COMPARES:
             before -= 1
-        if _is_parameter(token) and 0 <= before < place - 1:
-            found[place] = tokens[before].strip('"')
+        if 0 <= before < place - 1:
+            found[place] = tokens[before]
     return found
 
 
 def _inserted(tokens: list[str]) -> dict[int, str]:
     """Return the column of each value that is a parameter alone, in ``INSERT INTO t (columns) VALUES (values)``."""
     upper = [token.upper() for token in tokens]
-    if "INTO" not in upper or "VALUES" not in upper:
+    into = upper.index("INTO") if "INTO" in upper else len(upper)
+    values = upper.index("VALUES", into) if "VALUES" in upper[into:] else into
+    if "(" not in tokens[into:values]:
         return {}
-    values = upper.index("VALUES")
-    columns = [token.strip('"') for token in tokens[upper.index("INTO") : values] if token not in ("(", ")", ",")][2:]
+    columns = [token for token in tokens[tokens.index("(", into) : values] if token not in ("(", ")", ",")]
     found, depth, column = {}, 0, 0
     for place in range(values + 1, len(tokens)):
         token = tokens[place]
