@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from peewee_conv.schedule_windows import week_minutes
 from peewee_conv.viewer import charts, text
 
+STYLES = Path(charts.__file__).parent / "static" / "viewer.css"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = 24 * 60
 
@@ -91,3 +94,23 @@ def test_times_of_the_list_are_rough(seconds: int, expected: str) -> None:
 )
 def test_numbers_of_a_chart_are_short(count: float, expected: str) -> None:
     assert text.compact(count) == expected
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour such as ``#2a50c8``, as WCAG 2 defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_bars_stand_out_from_what_is_behind_them_in_every_theme() -> None:
+    styles = STYLES.read_text(encoding="utf-8")
+    cards, inputs, outputs = (
+        re.findall(rf"--{name}: (#[0-9a-f]{{6}});", styles) for name in ("card", "input", "output")
+    )
+
+    assert len(cards) == len(inputs) == len(outputs) == 3
+    for card, *bars in zip(cards, inputs, outputs, strict=True):
+        for bar in bars:
+            dark, light = sorted([luminance(card), luminance(bar)])
+            assert (light + 0.05) / (dark + 0.05) >= 3, (card, bar)

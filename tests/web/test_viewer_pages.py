@@ -56,6 +56,15 @@ def test_an_empty_project_has_every_page(project: Project, page: str) -> None:
     assert client_of(project).get(f"/p/{project.name}/{page}").status_code == 200
 
 
+def test_whatever_takes_the_focus_for_scrolling_has_a_name(project: Project) -> None:
+    client, filled = client_of(project), fill(project)
+    project.conversations.add_message(filled.talk, "assistant", "Look:\n```sh\nls\n```\n")
+
+    for address in addresses(project.name, filled):
+        tags = [attrs for _, attrs in read(client.get(address)).tags if attrs.get("tabindex") == "0"]
+        assert [attrs for attrs in tags if not attrs.get("aria-label")] == [], address
+
+
 def test_pages_have_landmarks_one_heading_and_labels(project: Project) -> None:
     client, filled = client_of(project), fill(project)
 
