@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from chatdf_tools import Chat, talk_of, user_id
@@ -573,7 +573,9 @@ def test_closing_the_last_connection_ends_the_transactions_of_tasks_that_still_r
             await rename(db, "never committed")
             wrote.set()
             await closed.wait()
-            await db.commit()
+            await db.rollback()
+            with pytest.raises(ProjectDisposed):  # it cannot be kept any more, and nobody may think so
+                await db.commit()
 
         running = asyncio.create_task(writer())
         await wrote.wait()
@@ -591,6 +593,22 @@ def test_the_project_is_there_with_all_that_it_has(one_talk: Chat) -> None:
         return db.project
 
     assert repr(one_talk(body)) == f"AsyncProject({str(one_talk.path) + '.project'!r})"
+
+
+def test_a_close_that_is_cancelled_closes_the_files_all_the_same(one_talk: Chat) -> None:
+    async def body(db: Connection) -> bool:
+        await rename(db, "taken back")
+        with pytest.raises(asyncio.CancelledError):
+            await closed_by_a_cancelled_task(db)
+        return db.project.sync.dispose()
+
+    async def closed_by_a_cancelled_task(db: Connection) -> None:
+        task = asyncio.create_task(db.close())
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    assert one_talk(body) is False
 
 
 # --- the pool -----------------------------------------------------------------------------------------------------
@@ -643,6 +661,33 @@ def test_a_pool_closes_the_connections_that_are_lent_too(one_talk: Chat) -> None
 
     with pytest.raises(ProjectDisposed):
         asyncio.run(titles(lent[0]))
+
+
+def test_a_pool_that_is_closed_lets_nobody_wait_for_a_reader(one_talk: Chat) -> None:
+    async def body(pool: DatabasePool) -> None:
+        await pool.acquire_read()
+        waiting = [asyncio.create_task(pool.acquire_read()) for _ in range(3)]
+        await asyncio.sleep(0)
+        await pool.close()
+        done, _ = await asyncio.wait(waiting, timeout=2)
+        assert [str(task.exception()) for task in done] == ["Pool not initialized"] * 3
+
+    pooled(one_talk, body, size=1)
+
+
+def test_a_reader_is_back_in_the_pool_when_giving_it_back_was_cancelled(one_talk: Chat) -> None:
+    async def use(pool: DatabasePool) -> None:
+        reader = await pool.acquire_read()
+        await rename(reader, "taken back")
+        asyncio.get_running_loop().call_soon(cast("asyncio.Task[None]", asyncio.current_task()).cancel)
+        await pool.release_read(reader)
+
+    async def body(pool: DatabasePool) -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(use(pool))
+        await asyncio.wait_for(pool.acquire_read(), 2)
+
+    pooled(one_talk, body, size=1)
 
 
 def test_a_pool_that_is_not_initialized_says_so(tmp_path: Path) -> None:

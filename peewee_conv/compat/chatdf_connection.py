@@ -106,8 +106,11 @@ class Connection:
         return await (await self.execute(sql, parameters)).fetchall()
 
     def commit(self) -> Awaitable[None]:
-        """Commit what this task has written, and nothing else."""
-        return transactions.commit(self.project.sync, current_task())
+        """Commit what this task has written, and nothing else.
+
+        :raises ProjectDisposed: the connection was closed, and that took it back.
+        """
+        return self._commit(current_task())
 
     def rollback(self) -> Awaitable[None]:
         """Take back what this task has written since its last commit, and nothing else."""
@@ -118,12 +121,18 @@ class Connection:
         if self._is_closed:
             return
         self._is_closed = True
-        await self.rollback()
-        if _leave(str(self.project.path)):
-            await transactions.rollback_all(self.project.sync)
-            await settled(write_in_thread(urls.close, self.project.sync))
+        is_last = _leave(str(self.project.path))
+        try:
+            await (transactions.rollback_all(self.project.sync) if is_last else self.rollback())
+        finally:  # also where that was cancelled
+            if is_last:
+                await settled(write_in_thread(urls.close, self.project.sync), must_happen=True)
 
     # --- how they are run ---
+
+    async def _commit(self, task: Task) -> None:
+        self._check_open()
+        await transactions.commit(self.project.sync, task)
 
     async def _execute(self, task: Task, sql: str, parameters: Parameters) -> Cursor:
         self._check_open()

@@ -15,6 +15,7 @@ from . import urls
 from .chatdf_connection import Connection, Model
 from .chatdf_cursor import Pending
 
+_NOT_INITIALIZED = "Pool not initialized"
 _SCHEME = re.compile(r"sqlite(\+\w+)?:", re.IGNORECASE)
 
 
@@ -111,21 +112,30 @@ class DatabasePool:
         writer, self._writer = self._writer, None
         for connection in (*self._readers, *([writer] if writer else [])):
             await connection.close()
+        for reader in self._readers:  # who waits for one is told
+            self._free.put_nowait(reader)
         self._readers = []
 
     async def acquire_read(self) -> Connection:
         """Return a connection for reading when one is free; give it back with :meth:`release_read`.
 
-        :raises RuntimeError: the pool is not initialized.
+        :raises RuntimeError: the pool is not initialized, or was closed meanwhile.
         """
         self.get_write_connection()
-        return await self._free.get()
+        free = self._free
+        reader = await free.get()
+        if reader not in self._readers:
+            free.put_nowait(reader)  # for who waits behind
+            raise RuntimeError(_NOT_INITIALIZED)
+        return reader
 
     async def release_read(self, conn: Connection) -> None:
         """Give a connection back; what its task has not committed is taken back."""
-        await conn.rollback()
-        if conn in self._readers:
-            self._free.put_nowait(conn)
+        try:
+            await conn.rollback()
+        finally:
+            if conn in self._readers:
+                self._free.put_nowait(conn)
 
     def get_write_connection(self) -> Connection:
         """Return the connection for writing, which all writers share.
@@ -133,5 +143,5 @@ class DatabasePool:
         :raises RuntimeError: the pool is not initialized.
         """
         if self._writer is None:
-            raise RuntimeError("Pool not initialized")
+            raise RuntimeError(_NOT_INITIALIZED)
         return self._writer

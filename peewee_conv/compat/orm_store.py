@@ -85,7 +85,7 @@ class Store:
         """
         return self.fetch(sql, params, _fetch_guarded)
 
-    def fetch(self, sql: str, params: Any, run: Callable[..., Fetched] = fetch) -> Fetched:
+    def fetch(self, sql: str, params: Any, run: Callable[[sqlite3.Connection, str, Any], Fetched] = fetch) -> Fetched:
         """Run a statement, in the transaction if one is open.
 
         :raises InvalidArgument: a value breaks a rule of the table.
