@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",  # nothing is there to go back to after signing out
     "Referrer-Policy": "same-origin",
 }
 
@@ -66,7 +67,7 @@ def index() -> str:
 
 
 def add_headers(response: Response) -> Response:
-    """Tell browsers to load nothing from elsewhere."""
+    """Tell browsers to load nothing from elsewhere, and to keep no page."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response

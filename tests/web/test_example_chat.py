@@ -355,6 +355,14 @@ def test_page_says_when_an_invitation_does_not_hold(tmp_path: Path, project: Pro
     assert "This invitation does not hold" in answer.text
 
 
+def test_pages_are_not_kept_by_the_browser(app: flask.Flask) -> None:
+    client = app.test_client()
+
+    assert client.get("/p/aurora/").headers["Cache-Control"] == "no-store"
+    with client.get("/static/chat.css") as style:
+        assert style.headers["Cache-Control"] == "no-cache"
+
+
 def test_pages_load_nothing_from_elsewhere(app: flask.Flask) -> None:
     for path in ("/", "/p/aurora/", "/health"):
         answer = app.test_client().get(path)
