@@ -51,7 +51,10 @@ def orphans(connection: sqlite3.Connection) -> list[Problem]:
     """Return the rows whose parent is missing."""
     try:
         rows = connection.execute("PRAGMA foreign_key_check").fetchmany(_MOST)
-    except sqlite3.OperationalError as error:  # the index of the parent is missing
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        # The index of the parent is missing.
         return [Problem("foreign_key", f"foreign keys cannot be checked: {error}", False)]
     return [
         Problem("foreign_key", f"{table}, row {rowid}: its row in {parent} is missing", False)
@@ -111,6 +114,9 @@ def _judge(
     last: int | None,
 ) -> Iterator[Problem]:
     where = f"conversation {id!r}"
+    if not {type(message_count), type(tokens), type(last_sequence), type(indexed)} <= {int}:
+        yield Problem("counts", f"{where}: what should be a number is none", False)
+        return
     if first is not None and last is not None:
         if last - first + 1 != stored:
             yield Problem("sequence_gap", f"{where}: {last - first + 1 - stored} messages are missing", False)

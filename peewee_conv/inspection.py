@@ -15,7 +15,8 @@ from .migrate import Migrations
 Name = tuple[str, str]
 
 _LEFT_OUT: Final = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
-_UNREADABLE: Final = re.compile(r"unable to get the page\. error code=(\d+)")
+# What a check says of a page that cannot be read, with a result code or, in the list of free pages, without one.
+_UNREADABLE: Final = re.compile(r"unable to get the page\. error code=(\d+)|failed to get page \d+")
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\w+|[^\s\w\"`\[\]]")
 
 
@@ -47,7 +48,7 @@ def damage(connection: sqlite3.Connection, *, quick: bool = False) -> tuple[list
 
 def _raise_if_unreadable(lines: list[str]) -> None:
     """Raise for a page that the disk did not give: that says nothing about what is on it."""
-    codes = [int(code) for line in lines for code in _UNREADABLE.findall(line)]
+    codes = [int(code or sqlite3.SQLITE_IOERR) for line in lines for code in _UNREADABLE.findall(line)]
     if any(code & 0xFF == sqlite3.SQLITE_IOERR for code in codes):
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ

@@ -140,6 +140,8 @@ def create(path: str, settings: Settings, mode: str, build: Callable[[Connection
     try:
         _build(draft, settings, mode, build)
         _publish(draft, path)
+    except sqlite3.Error as error:
+        raise translate(error, draft) from error  # by the name of what is there: the file itself has not gone
     finally:
         paths.remove_database(draft)
     paths.sync(os.path.dirname(path))
@@ -161,8 +163,10 @@ def _build(draft: str, settings: Settings, mode: str, build: Callable[[Connectio
     connection = connect(draft, settings)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        configure(connection, draft, settings, mode)
+        configure(connection, draft, settings, "delete")
         build(connection)
+        # Not before: a log that the closing could not bring into the file would be left behind with the draft.
+        configure(connection, draft, settings, mode)
     finally:
         connection.close()
 

@@ -227,7 +227,7 @@ class ProjectDatabase(SqliteDatabase):
             if self.journal:
                 return self._open_checked(self.journal)
             return self._open_first()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             raise translate(error, self.path) from error
 
     def _open_first(self) -> Connection:
@@ -277,7 +277,7 @@ class ProjectDatabase(SqliteDatabase):
             self.path,
             self.schema.migrations,
             keep_copies=self.settings.keep_copies,
-            translate=translate,
+            translate=lambda error, _: translate(error, connection.path),  # of a draft the file itself is not there yet
         )
 
     # --- the file under an open handle ---
