@@ -261,7 +261,7 @@ def test_another_role_is_refused_for_both_kinds_of_callers(db: Haia, role: Any) 
     assert isinstance(refused.value, ValueError)
     assert isinstance(refused.value, haia.DatabaseError)
     assert str(refused.value) == f"Invalid role: {role}. Must be one of: assistant, system, user"
-    assert (refused.value.role, refused.value.valid_roles) == (role, ["assistant", "system", "user"])
+    assert (refused.value.role, refused.value.valid_roles) == (role, {"system", "user", "assistant"})
 
 
 def test_a_missing_conversation_is_refused_for_both_kinds_of_callers(db: Haia) -> None:
@@ -311,7 +311,7 @@ def test_a_list_neither_begins_nor_ends_before_its_first_row(db: Haia, limit: An
 
 @pytest.mark.parametrize("id", ["1", None, 1.0, True])
 def test_an_id_is_a_number(db: Haia, id: Any) -> None:
-    with pytest.raises(ValueError, match="invalid number"):
+    with pytest.raises(ValueError, match="invalid conversation_id"):
         db.within(lambda repository: repository.get_conversation(id))
 
 
@@ -325,7 +325,7 @@ CAUSE = OSError("disk")
     [
         (haia.ConversationNotFoundError(5), {"conversation_id": 5}),
         (haia.MessageNotFoundError(6), {"message_id": 6}),
-        (haia.InvalidRoleError("x", ["b", "a"]), {"role": "x", "valid_roles": ["a", "b"]}),
+        (haia.InvalidRoleError("x", ["b", "a"]), {"role": "x", "valid_roles": {"a", "b"}}),
         (haia.EmptyContentError(), {}),
         (haia.DatabaseConnectionError(CAUSE), {"original_error": CAUSE}),
         (haia.DatabaseIntegrityError(CAUSE), {"original_error": CAUSE}),

@@ -245,6 +245,38 @@ def test_a_session_that_nobody_closes_is_rolled_back_with_a_warning(engine: Engi
     assert count_in(engine) == 1
 
 
+def test_an_engine_is_disposed_while_a_session_is_in_a_transaction_and_nothing_of_it_is_kept(engine: Engine) -> None:
+    async def main() -> None:
+        async with repository_of(engine) as repository:
+            await repository.create_conversation()
+            await engine.dispose(timeout=0.05)
+            with pytest.raises(haia.DatabaseConnectionError, match="was disposed"):
+                await repository.session.commit()
+        async with repository_of(engine) as repository:
+            assert await repository.list_conversations() == []
+            await repository.create_conversation()
+            await repository.session.commit()
+
+    asyncio.run(main())
+
+    assert count_in(engine) == 1
+
+
+def test_a_project_that_somebody_else_disposes_is_opened_again(engine: Engine, make_engine: MakeEngine) -> None:
+    async def main() -> None:
+        async with repository_of(engine) as repository:
+            await repository.create_conversation()
+            await repository.session.commit()
+        await make_engine().dispose()
+        other = make_engine()
+        await ConversationRepository(other.session()).list_conversations()
+        await other.dispose()
+        async with repository_of(engine) as repository:
+            assert len(await repository.list_conversations()) == 1
+
+    asyncio.run(main())
+
+
 # --- the module's own engine --------------------------------------------------------------------------------------
 
 

@@ -48,8 +48,8 @@ class InvalidRoleError(DatabaseError, ValueError):
     """
 
     def __init__(self, role: object, valid_roles: Iterable[str] | None = None) -> None:
-        self.role, self.valid_roles = role, sorted(ROLES if valid_roles is None else valid_roles)
-        super().__init__(f"Invalid role: {str(role)[:80]}. Must be one of: {', '.join(self.valid_roles)}")
+        self.role, self.valid_roles = role, ROLES if valid_roles is None else frozenset(valid_roles)
+        super().__init__(f"Invalid role: {str(role)[:80]}. Must be one of: {', '.join(sorted(self.valid_roles))}")
 
 
 class EmptyContentError(DatabaseError, ValueError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TypeAlias
 
+from .. import arguments
 from ..errors import ConversationNotFound
 from ..records import Conversation
 from ..services.conversations import Conversations
@@ -20,9 +21,13 @@ Whole: TypeAlias = tuple[Conversation, list[Message]]
 _BATCH = 10_000
 
 
+def _find(talks: Conversations, number: int) -> Conversation | None:
+    return talks.find_by_number(arguments.whole("conversation_id", number, -(2**63), 2**63 - 1))
+
+
 def whole(talks: Conversations, number: int) -> Whole | None:
     """Return a conversation and its messages, or ``None``."""
-    talk = talks.find_by_number(number)
+    talk = _find(talks, number)
     if talk is None:
         return None
     try:
@@ -33,7 +38,7 @@ def whole(talks: Conversations, number: int) -> Whole | None:
 
 def newest(talks: Conversations, number: int, limit: int) -> list[Message]:
     """Return the newest messages that a model should see, oldest first; nothing where there is no conversation."""
-    talk = talks.find_by_number(number)
+    talk = _find(talks, number)
     if talk is None:
         return []
     try:
@@ -56,7 +61,7 @@ def append(talks: Conversations, number: int, role: str, content: str) -> tuple[
 
     :raises ConversationNotFoundError: there is none.
     """
-    before = talks.find_by_number(number)
+    before = _find(talks, number)
     if before is None:
         raise ConversationNotFoundError(number)
     message = Message(number, talks.add_message(before.id, role, content))
@@ -65,11 +70,11 @@ def append(talks: Conversations, number: int, role: str, content: str) -> tuple[
 
 def delete(talks: Conversations, number: int) -> bool:
     """Delete a conversation with all its messages; return whether there was one."""
-    talk = talks.find_by_number(number)
+    talk = _find(talks, number)
     return talk is not None and talks.delete(talk.id)
 
 
 def count(talks: Conversations, number: int) -> int:
     """Return how many messages a conversation has; the number is kept with it, nothing is counted."""
-    talk = talks.find_by_number(number)
+    talk = _find(talks, number)
     return 0 if talk is None else talk.message_count

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from ..aio import lanes
+from ..aio.threads import settled, write_in_thread
 from ..project import Project
 from ..services.conversations import Conversations
 from . import urls
@@ -136,10 +137,11 @@ class Engine:
         self._url, self._settings = url, settings
         self._lock = threading.Lock()
         self._project: Project | None = None
+        self._is_private = False
 
     @property
     def project(self) -> Project:
-        """The project.
+        """The project, to be used now: somebody else may have disposed the one that this has had before.
 
         :raises InvalidArgument: the URL is none of SQLite.
         :raises DatabaseConnectionError: HAIA's own database is there, and was not adopted yet.
@@ -147,12 +149,15 @@ class Engine:
         with self._lock:
             if self._project is None:
                 self._project = self._find()
+            elif not self._is_private:
+                self._project = Project(self._project.path, **self._settings)
             return self._project
 
     def _find(self) -> Project:
         url = urls.chosen(self._url, DEFAULT_URL)
         folder = urls.folder_of(url)
         project = urls.project_of(url, **self._settings)
+        self._is_private = folder is None
         if folder is not None and not project.exists():
             with translated():
                 urls.refuse_leftover(folder)
@@ -162,13 +167,16 @@ class Engine:
         """Return a new session."""
         return AsyncSession(self.project)
 
-    async def dispose(self) -> None:
-        """Close the project's files; the next use opens what ``DATABASE_URL`` says then."""
+    async def dispose(self, timeout: float = 5.0) -> None:
+        """Close the project's files; the next use opens what ``DATABASE_URL`` says then.
+
+        :param timeout: seconds to wait for transactions that are open; what they do not commit by then is lost.
+        """
         with self._lock:
             project, self._project = self._project, None
         if project is not None:
             with translated():
-                await lanes.write(project, urls.close, project)
+                await settled(write_in_thread(urls.close, project, timeout), must_happen=True)
 
 
 engine = Engine()
