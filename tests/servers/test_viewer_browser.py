@@ -227,7 +227,8 @@ def test_a_chart_is_drawn_inside_its_card(browser: Browser) -> None:
     assert len(bars) == 20
     assert all(card["x"] < bar["x"] and bar["x"] + bar["width"] < card["x"] + card["width"] for bar in bars)
     assert max(bar["height"] for bar in bars) > 100
-    assert browser.one(".plot rect.input").value_of_css_property("fill") == "rgb(65, 105, 217)"
+    of_legend = "return getComputedStyle(document.querySelector('.key.input'), '::before').backgroundColor"
+    assert browser.run(of_legend) == browser.run("return getComputedStyle(document.querySelector('.plot .input')).fill")
 
 
 def test_the_keyboard_reaches_everything(browser: Browser) -> None:
