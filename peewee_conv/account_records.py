@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
-from .records import Record, column, moment
+from .records import Record, column, moment, stored_json
 
 
 class User(Record):
@@ -126,8 +125,7 @@ class Dataset(Record):
     @property
     def schema(self) -> list[Any]:
         """The columns, as they were given."""
-        schema: list[Any] = json.loads(self[6])
-        return schema
+        return stored_json(self[6], list)
 
 
 class TokenUsage(Record):

@@ -14,6 +14,7 @@ from typing import Any, Final
 from . import dependency_graph as graphs
 from . import human_input
 from .errors import DependencyCycle, FeatureNotFound, FeatureStateConflict, InvalidArgument
+from .records import stored_json
 
 Row = tuple[Any, ...]
 COLUMNS: Final = (
@@ -67,7 +68,13 @@ def stats(connection: sqlite3.Connection) -> Any:
 
 def graph_of(found: Iterable[Row]) -> dict[int, list[int]]:
     """Return which ids each feature depends on."""
-    return {row[0]: json.loads(row[_DEPENDENCIES]) if row[_DEPENDENCIES] else [] for row in found}
+    return {row[0]: _stored_ids(row[_DEPENDENCIES]) if row[_DEPENDENCIES] else [] for row in found}
+
+
+def _stored_ids(text: Any) -> list[int]:
+    ids = stored_json(text, list)
+    # The number of a damaged file may be any: it is then that of no feature.
+    return [id for id in ids if type(id) is int]
 
 
 def _dump_ids(ids: Iterable[int]) -> str | None:
@@ -279,7 +286,7 @@ def resolve_human_input(connection: sqlite3.Connection, feature_id: int, answers
     row = get(connection, feature_id)
     if not row[_WAITS]:
         raise FeatureStateConflict(feature_id, "it does not wait for human input")
-    _check_answers(json.loads(row[10] or "{}"), answers)
+    _check_answers(stored_json(row[10] or "{}", dict), answers)
     response = json.dumps({"fields": answers, "responded_at": now}, ensure_ascii=False, allow_nan=False)
     connection.execute(
         "UPDATE features SET needs_human_input = 0, human_input_response = ? WHERE id = ?", (response, feature_id)
@@ -305,13 +312,15 @@ def ready_rows(found: list[Row]) -> list[Row]:
     """Return the features that may start now, the most urgent first."""
     graph = graph_of(found)
     passing = {row[0] for row in found if row[_PASSES]}
-    score = graphs.scores(graph, {row[0]: row[1] for row in found})
+    # In a damaged file a priority may be anything.
+    priorities = {row[0]: row[1] if type(row[1]) is int else 999 for row in found}
+    score = graphs.scores(graph, priorities)
     ready = [
         row
         for row in found
         if not (row[_PASSES] or row[_IN_PROGRESS] or row[_WAITS]) and passing.issuperset(graph[row[0]])
     ]
-    return sorted(ready, key=lambda row: (-score[row[0]], row[1], row[0]))
+    return sorted(ready, key=lambda row: (-score[row[0]], priorities[row[0]], row[0]))
 
 
 def blocked_rows(found: list[Row]) -> list[tuple[Row, list[int]]]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
-from .records import Record, column, moment
+from .records import Record, column, moment, stored_json
 
 
 def _list(index: int) -> Any:
-    return property(lambda row: json.loads(row[index]) if row[index] else [])
+    return property(lambda row: stored_json(row[index], list) if row[index] else [])
 
 
 def _object(index: int) -> Any:
-    return property(lambda row: json.loads(row[index]) if row[index] else None)
+    return property(lambda row: stored_json(row[index], dict) if row[index] else None)
 
 
 def _flag(index: int) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import arguments, dependency_graph, drafts
 from .database.handle import Handle
-from .errors import ImportRejected, InvalidArgument
+from .errors import DatabaseCorrupt, ImportRejected, InvalidArgument
 from .feature_records import Feature
 from .schemas import features as schema
 
@@ -72,7 +72,10 @@ def export_features(project: Project, path: str | os.PathLike[str] | None = None
     """
     named = os.path.join(project.path, EXPORT_NAME) if path is None else path
     target = drafts.target_path("path", named, overwrite=True)
-    text = json.dumps([feature.to_dict() for feature in project.features.all()], indent=2, allow_nan=False)
+    try:
+        text = json.dumps([feature.to_dict() for feature in project.features.all()], indent=2, allow_nan=False)
+    except TypeError as error:
+        raise DatabaseCorrupt(project.database_path(schema), "a feature holds what JSON cannot") from error
     with drafts.draft_of(target, overwrite=True) as draft, open(draft, "w", encoding="ascii", newline="\n") as file:
         file.write(text)
     return target

@@ -112,8 +112,10 @@ def _looking_at(project: Project, path: str) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
             yield connection
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise translate(error, path) from error
+    except MemoryError as error:  # what SQLite says of some tables that cannot be
+        raise DatabaseCorrupt(path, "SQLite has no memory for its tables") from error
 
 
 def _check_file(connection: sqlite3.Connection, path: str, schema: Schema) -> tuple[list[Problem], bool]:

@@ -321,7 +321,7 @@ def _limited(connection: sqlite3.Connection, sql: str, params: Row) -> list[Row]
     try:
         return connection.execute(sql, params).fetchall()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
             raise LimitReached("seconds of search", int(_SEARCH_SECONDS), "look for rarer words") from error
         raise
     finally:

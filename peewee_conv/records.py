@@ -14,8 +14,11 @@ from operator import itemgetter
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from .clock import from_text, to_text
+from .errors import InvalidArgument
 
 T = TypeVar("T")
+
+_STORED = "an object or an array; the file is damaged, see 'peewee-conv check'"
 
 
 def column(index: int) -> Any:
@@ -30,7 +33,21 @@ def moment(index: int) -> Any:
 
 def json_object(index: int) -> Any:
     """Describe an attribute that gives stored JSON as a dictionary, a new one each time; NULL is the empty one."""
-    return property(lambda row: json.loads(row[index]) if row[index] else {})
+    return property(lambda row: stored_json(row[index], dict) if row[index] else {})
+
+
+def stored_json(text: Any, kind: type[T]) -> T:
+    """Return the value of stored JSON, an object or an array.
+
+    :raises InvalidArgument: the file is damaged, or was changed past its rules.
+    """
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument("stored JSON", "...", _STORED) from error
+    if not isinstance(found, kind):
+        raise InvalidArgument("stored JSON", "...", _STORED)
+    return found
 
 
 class Record(tuple[Any, ...]):

@@ -38,7 +38,7 @@ from .clock import from_text, to_text
 from .database.faults import translate
 from .database.handle import Handle
 from .database.scope import current_scope
-from .errors import InvalidArgument, ProjectInUse
+from .errors import DatabaseCorrupt, InvalidArgument, ProjectInUse
 from .ids import check_id
 from .schemas import assistant, features
 
@@ -334,6 +334,8 @@ class _Run:
             return count
         left = max(keep or 0, count - _MESSAGES)
         gone = conversations.prune(id, left)
+        if not gone:  # or it would be the next victim again, for ever
+            raise DatabaseCorrupt(self._project.database_path(), "a conversation has not the messages that it counts")
         if keep is None:
             self._add(messages_deleted=gone)
         else:

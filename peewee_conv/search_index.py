@@ -12,6 +12,10 @@ import sqlite3
 
 _CHUNK = 1000  # messages that one write transaction indexes: other writers wait for no more
 
+# Whole numbers also in a damaged file, where SQLite may find a text or nothing in their place.
+LAST = "coalesce(CAST(last_sequence AS INTEGER), 0)"
+INDEXED = "coalesce(CAST(indexed_sequence AS INTEGER), 0)"
+
 TABLE = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS temp.unindexed USING fts5 (content, tokenize = 'unicode61 remove_diacritics 2')"
 )
@@ -39,18 +43,35 @@ def index_some(connection: sqlite3.Connection) -> bool:
     room = _CHUNK
     while room > 0:
         row = connection.execute(
-            "SELECT number, last_sequence, indexed_sequence FROM message_search_pending"
+            f"SELECT number, {LAST}, {INDEXED} FROM message_search_pending"
             " JOIN conversations ON number = conversation LIMIT 1"
         ).fetchone()
         if row is None:
             return False
         number, last, indexed = row
-        upto = min(last, indexed + room)
+        found, upto = _next(connection, number, indexed, last, room)
         _index(connection, number, indexed, upto)
-        if upto == last:
-            connection.execute("DELETE FROM message_search_pending WHERE conversation = ?", (number,))
-        room -= upto - indexed
+        if upto == last and not _unmark(connection, number):
+            return False  # a damaged file, whose mark does not go away: do not look at it for ever
+        room -= max(1, found)
     return True
+
+
+def _next(connection: sqlite3.Connection, number: int, indexed: int, last: int, room: int) -> tuple[int, int]:
+    """Return how many of the messages to index fit into *room*, and up to which sequence they go.
+
+    By what is there, not by the numbers: most of them may be pruned, and a damaged file may name any.
+    """
+    found, newest = connection.execute(
+        "SELECT count(*), max(id) FROM (SELECT id FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?)",
+        (number << 32 | indexed, number << 32 | last, room),
+    ).fetchone()
+    return found, last if found < room else newest & 0xFFFFFFFF
+
+
+def _unmark(connection: sqlite3.Connection, number: int) -> bool:
+    deleted = connection.execute("DELETE FROM message_search_pending WHERE conversation = ?", (number,))
+    return deleted.rowcount > 0
 
 
 def _index(connection: sqlite3.Connection, number: int, after: int, upto: int) -> None:
@@ -83,7 +104,7 @@ def remove_all(connection: sqlite3.Connection, column: str, value: str) -> None:
     :param column: ``"assistant_id"`` or ``"user_id"``, from the caller's code, never from a user.
     """
     found = connection.execute(
-        f"SELECT number, indexed_sequence FROM conversations WHERE {column} = ? AND indexed_sequence > 0", (value,)
+        f"SELECT number, {INDEXED} FROM conversations WHERE {column} = ? AND indexed_sequence > 0", (value,)
     ).fetchall()
     for number, indexed in found:
         remove(connection, number, indexed)

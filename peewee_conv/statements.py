@@ -15,6 +15,8 @@ import sqlite3
 from operator import itemgetter
 from typing import Any, Final
 
+from .search_index import INDEXED, LAST
+
 CONVERSATION: Final = (
     "number, id, assistant_id, user_id, project_name, title, message_count, token_count, last_sequence,"
     " created_at, updated_at, metadata"
@@ -82,7 +84,7 @@ class Statements:
         self.find = Statement(f"SELECT {CONVERSATION} FROM conversations WHERE {which}")
         self.find_by_number = Statement(f"SELECT {CONVERSATION} FROM conversations WHERE number = ?1 AND {of_owner}")
         self.exists = Statement(f"SELECT 1 FROM conversations WHERE {which}")
-        self.key = Statement(f"SELECT number, last_sequence, indexed_sequence FROM conversations WHERE {which}")
+        self.key = Statement(f"SELECT number, {LAST}, {INDEXED} FROM conversations WHERE {which}")
         self.delete = Statement(f"DELETE FROM conversations WHERE {which}")
         # The trigger tr_messages_appended keeps the counts. A missing conversation violates NOT NULL.
         self.append = Statement(

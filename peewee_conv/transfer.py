@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from . import arguments, message_queries
 from .database.handle import Handle
 from .drafts import draft_of, target_path
-from .errors import ConversationNotFound, InvalidArgument
+from .errors import ConversationNotFound, DatabaseCorrupt, InvalidArgument
 from .ids import check_id
 from .records import Conversation, Message
 from .schemas import assistant
@@ -197,12 +197,19 @@ def _write(
             yield message
 
     for conversation, found in _conversations(handle, numbers):
-        for chunk in form(conversation, counted(found)):
+        for chunk in _checked(handle, form(conversation, counted(found))):
             stream.write(chunk if is_text else chunk.encode())
         conversations += 1
         if on_progress is not None:
             on_progress(conversations, max(total, conversations))
     return ExportReport(conversations, messages)
+
+
+def _checked(handle: Handle, chunks: Iterator[str]) -> Iterator[str]:
+    try:
+        yield from chunks
+    except TypeError as error:  # bytes where the rules of the file want text
+        raise DatabaseCorrupt(handle.binding.path(handle.schema), "a row holds what is no text") from error
 
 
 def _numbers(handle: Handle, ids: Collection[str]) -> list[int]:

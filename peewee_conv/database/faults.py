@@ -82,4 +82,7 @@ def _translate_binding(error: Exception, path: str) -> PeeweeConvError:
         return InvalidArgument("value", "...", "whole numbers of at most 64 bits")
     if isinstance(error, UnicodeEncodeError):
         return InvalidArgument("value", "...", "text without lone surrogates")
+    if isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode"):
+        error.args = ("the text is not shown",)  # it is in the report, and a traceback has the report
+        return DatabaseCorrupt(path, "it holds text that is not UTF-8")
     return DatabaseFailure(path, str(error))

@@ -21,8 +21,8 @@ Result = TypeVar("Result")
 
 _PATIENCE_MS = 250  # of who can do without the write
 
-# The last two are what the sqlite3 module says of values that SQLite cannot hold.
-_FAULTS = (sqlite3.Error, UnicodeEncodeError, OverflowError)
+# The last two are what the sqlite3 module says of values that SQLite cannot hold, or of texts that it should not.
+_FAULTS = (sqlite3.Error, UnicodeError, OverflowError)
 
 
 class Handle:

@@ -229,7 +229,12 @@ class Schedules:
 
 
 def _plan(schedule: Schedule) -> windows.Plan:
-    return windows.plan_of(schedule.start_time, schedule.duration_minutes, schedule.days_of_week)
+    # By the rules for arguments: a damaged file may hold anything.
+    return windows.plan_of(
+        _check_start("stored start_time", schedule.start_time),
+        _CHECKS["duration_minutes"]("stored duration_minutes", schedule.duration_minutes),
+        _CHECKS["days_of_week"]("stored days_of_week", schedule.days_of_week),
+    )
 
 
 def _window(schedule: Schedule, override: tuple[str, str] | None, now: datetime) -> Window | None:
