@@ -175,7 +175,8 @@ def json_value(chance: Random, depth: int = 3) -> Any:
     """Return what a careless caller takes for JSON."""
     kind = chance.randrange(9 if depth else 6)
     if kind < 6:
-        return (None, chance.random() < 0.5, printable_number(chance), chance.random(), text(chance), text(chance))[kind]
+        words = text(chance), text(chance)
+        return (None, chance.random() < 0.5, printable_number(chance), chance.random(), *words)[kind]
     if kind == 6:
         return [json_value(chance, depth - 1) for _ in range(chance.randrange(4))]
     return {text(chance): json_value(chance, depth - 1) for _ in range(chance.randrange(4))}
