@@ -212,6 +212,17 @@ def test_sessions_that_are_over_are_purged(chat: Chat, clock: Clock, verb: str) 
     assert chat(body, now=clock) == 1
 
 
+def test_one_index_keeps_the_google_id_of_users_unique(chat: Chat) -> None:
+    async def body(db: Connection) -> list[tuple[str, bool]]:
+        indexes = [(row["name"], bool(row["unique"])) for row in await db.fetchall("PRAGMA index_list(users)")]
+        return [(name, u) for name, u in indexes if "google_id" in str(await columns_of(db, name))]
+
+    async def columns_of(db: Connection, index: str) -> list[str]:
+        return [row["name"] for row in await db.fetchall(f"PRAGMA index_info({index})")]
+
+    assert chat(body) == [("idx_users_google_id", True)]
+
+
 # --- the token budget -------------------------------------------------------------------------------------------------
 
 

@@ -122,6 +122,15 @@ def test_the_model_sees_800000_tokens_at_most_whatever_answers_have_used(chat: C
     assert in_room(chat, body) == ["short", "the last"]
 
 
+def test_the_first_question_is_the_title_of_a_conversation_that_was_made_with_none(chat: Chat) -> None:
+    async def body(room: Room) -> str:
+        await room.say("What is the outlook for copper, tin, zinc and nickel this year?")
+        await room.say("And gold?")
+        return str((await room.db.fetchone("SELECT title FROM conversations"))["title"])
+
+    assert in_room(chat, body) == "What is the outlook for copper, tin, zinc and nick..."
+
+
 def test_a_second_message_is_refused_while_the_first_is_answered(chat: Chat) -> None:
     async def body(room: Room) -> list[str]:
         gate = room.model.gate = asyncio.Event()

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from peewee_conv import Project
+from peewee_conv import Project, maintenance
 from peewee_conv.compat import repository as haia
 from peewee_conv.compat.repository import ConversationRepository
 from peewee_conv.compat.repository_session import AsyncSession, Engine
+from peewee_conv.schemas import assistant
 
 MakeEngine = Callable[..., Engine]
 
@@ -357,6 +358,20 @@ def test_init_db_makes_the_database_with_its_folders_and_may_be_called_again(hai
     asyncio.run(main())
 
     assert Project(f"{haia_db}.project").database_path().is_file()
+
+
+def test_a_database_of_an_older_version_is_upgraded_on_start(haia_db: Path) -> None:
+    async def main() -> list[str]:
+        await haia.init_db()
+        return [message.content for message in await ConversationRepository(haia.async_session()).get_all_messages(1)]
+
+    project = Project(f"{haia_db}.project")
+    project.conversations.add_message(project.conversations.create().id, "user", "kept")
+    maintenance.downgrade(project, to=1)
+    project.dispose()
+
+    assert asyncio.run(main()) == ["kept"]
+    assert maintenance.migration_status(Project(project.path)).version == assistant.migrations.head
 
 
 def test_the_url_is_read_when_the_database_is_opened(

@@ -32,7 +32,7 @@ def test_tests_that_a_page_names_are_there(page: Path) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("system", ["AutoForge", "Sovereign Assistant"])
+@pytest.mark.parametrize("system", ["AutoForge", "Sovereign Assistant", "HAIA", "ChatDF"])
 def test_each_promise_of_an_older_application_names_a_test(system: str) -> None:
     _, found, rest = (DOCS / "compat.md").read_text("utf-8").partition(f"### {system}: promises and their tests\n")
     assert found
