@@ -51,9 +51,11 @@ class ProjectNotBound(PeeweeConvError, RuntimeError):
 class ProjectDisposed(PeeweeConvError):
     """The project was disposed or deleted while this caller still used it."""
 
-    def __init__(self, path: object, detail: str = "was disposed") -> None:
+    def __init__(
+        self, path: object, detail: str = "was disposed", advice: str = "construct the Project again to go on"
+    ) -> None:
         self.path = str(path)
-        super().__init__(f"project database {self.path!r} {detail}: construct the Project again to go on")
+        super().__init__(f"project database {self.path!r} {detail}: {advice}")
 
 
 class DatabaseGone(ProjectDisposed):

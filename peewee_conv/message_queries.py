@@ -36,6 +36,7 @@ OPTIONAL_KEYS: Final = {"token_count", "metadata", "external_id", "created_at"}
 NEEDED_KEYS: Final = {"role", "content"}
 KEYS: Final = OPTIONAL_KEYS | NEEDED_KEYS
 
+_MAX_SEQUENCE = 2**32 - 1
 _SEARCH_SECONDS = 5.0
 _SNIPPET_WORDS = 12
 _MAX_QUERY = 1000
@@ -123,7 +124,13 @@ def append(connection: sqlite3.Connection, sql: str, params: Row) -> int | None:
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_CONSTRAINT_UNIQUE):
             return None
+        if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_CHECK:  # all else was checked before
+            raise _full() from error
         raise
+
+
+def _full() -> LimitReached:
+    return LimitReached("messages of a conversation", _MAX_SEQUENCE, "begin another one")
 
 
 def append_many(connection: sqlite3.Connection, sql: Statements, key: Key, new: list[NewMessage]) -> list[Row] | None:
@@ -143,6 +150,8 @@ def _append_all(connection: sqlite3.Connection, sql: Statements, key: Key, new: 
     if not new:
         return []
     number, last = allotted[0]
+    if last > _MAX_SEQUENCE:
+        raise _full()
     sequences = range(last - len(new) + 1, last + 1)
     ids = range(number << 32 | sequences[0], (number << 32 | last) + 1)
     _insert(connection, zip(ids, repeat(number), sequences, strict=False), new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from fuzz_values import Bomb, OddZone
 
 from peewee_conv import Project
-from peewee_conv.errors import InvalidArgument, ReferralKeyInvalid
+from peewee_conv.errors import DatabaseGone, InvalidArgument, LimitReached, ReferralKeyInvalid
+from peewee_conv.models import Conversation
 
 
 def nested(levels: int) -> Any:
@@ -77,3 +79,32 @@ def test_a_content_that_was_not_wrapped_is_not_shown(project: Project) -> None:
         with pytest.raises(InvalidArgument) as caught:
             project.conversations.add_messages(talk.id, messages)  # type: ignore[arg-type]
         assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "append",
+    [
+        lambda service: service.add_message("talk", "user", "x"),
+        lambda service: service.add_messages("talk", [{"role": "user", "content": "x"}]),
+        lambda service: service.begin_message("talk"),
+    ],
+    ids=["one", "several", "a stream"],
+)
+def test_the_last_number_of_a_conversation_is_a_limit(project: Project, append: Callable[[Any], Any]) -> None:
+    talk = project.conversations.create(id="talk")
+    with project:
+        Conversation.update(last_sequence=2**32 - 2).execute()
+    assert project.conversations.add_message("talk", "user", "the last one").sequence == 2**32 - 1
+
+    with pytest.raises(LimitReached, match="limit of 4294967295 messages of a conversation reached: begin another one"):
+        append(project.conversations)
+
+    assert project.conversations.get(talk.id).last_sequence == 2**32 - 1
+
+
+def test_a_link_that_leads_nowhere_is_called_so(project: Project) -> None:
+    project.path.joinpath(".peewee_conv").mkdir(parents=True)
+    project.database_path().symlink_to("nowhere.db")
+
+    with pytest.raises(DatabaseGone, match="is a link that leads nowhere: mend or delete the link"):
+        project.conversations.create()

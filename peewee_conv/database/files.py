@@ -53,9 +53,12 @@ def connect(path: str, settings: Settings) -> Connection:
     """Open the existing file at *path*; it is never created here, so a deleted project does not come back."""
     before = paths.identity(path)
     if before is None:
+        if os.path.islink(path):
+            raise DatabaseGone(path, "is a link that leads nowhere", "mend or delete the link")
         raise DatabaseGone(path, "does not exist any more")
     if before in fork.inherited:
-        raise DatabaseGone(path, "was in use at the moment of a fork, which bars it from this child process")
+        detail = "was in use in the parent at the moment of a fork, which bars it from this child process"
+        raise DatabaseGone(path, detail, fork.ADVICE)
     factory = _logging_connection() if logger.isEnabledFor(logging.DEBUG) else Connection
     connection = sqlite3.connect(
         _uri(path),

@@ -7,10 +7,14 @@ So what nobody uses is closed before a fork, and a file that was in use is refus
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from .files import Connection
+
+INHERITED: Final = "was inherited through a fork inside a transaction"
+#: What whoever is told of a fork can do; in the child itself it is too late.
+ADVICE: Final = "fork outside of scopes and transactions, before threads use the project, or use 'spawn'"
 
 #: Every connection of this process that is open.
 opened: set[Connection] = set()

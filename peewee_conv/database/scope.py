@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ..errors import DatabaseGone, ProjectInUse, ProjectNotBound
+from . import fork
 from .lease import Lease, this_thread
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ class Scope:
         if ended == "forked":
             del self.leases[schema]
             if lease.transactions:
-                raise DatabaseGone(lease.database.path, "was inherited through a fork inside a transaction")
+                raise DatabaseGone(
+                    lease.database.path, fork.INHERITED, fork.ADVICE
+                )
             return None
         if ended == "gone" and not lease.transactions:
             del self.leases[schema]
