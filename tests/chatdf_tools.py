@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from peewee_conv.compat import chatdf
 from peewee_conv.compat.chatdf import Connection
 
 T = TypeVar("T")
 URL = "https://example.com/{}.parquet"
+
+
+class Clock(Protocol):
+    """The fixture ``clock``, set to 2026-03-01 12:00 UTC."""
+
+    moment: datetime
+
+    def __call__(self) -> str: ...
+
+    def advance(self, seconds: float = 0.0, **kwargs: float) -> datetime: ...
 
 
 class Chat:

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-from chatdf_tools import Chat, count, sign_up, talk_of, user_id, userinfo
+from chatdf_tools import Chat, Clock, count, sign_up, talk_of, user_id, userinfo
 
 from peewee_conv.compat import chatdf
 from peewee_conv.compat.chatdf import Connection, Settings
 from peewee_conv.errors import PeeweeConvError
-
-
-class Clock(Protocol):
-    """The fixture ``clock``, set to 2026-03-01 12:00 UTC."""
-
-    moment: datetime
-
-    def __call__(self) -> str: ...
-
-    def advance(self, seconds: float = 0.0, **kwargs: float) -> datetime: ...
 
 
 @pytest.fixture

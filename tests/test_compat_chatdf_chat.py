@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-from chatdf_tools import URL, Browser, Chat, Model, Worker, count, talk_of, user_id, with_talk
+from chatdf_tools import URL, Browser, Chat, Clock, Model, Worker, count, talk_of, user_id, with_talk
 
 from peewee_conv.compat import chatdf
 from peewee_conv.compat.chatdf import Connection, Settings
 from peewee_conv.errors import InvalidArgument
-
-
-class Clock(Protocol):
-    """The fixture ``clock``, set to 2026-03-01 12:00 UTC."""
-
-    moment: datetime
-
-    def __call__(self) -> str: ...
-
-    def advance(self, seconds: float = 0.0, **kwargs: float) -> datetime: ...
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException
 from pydantic import ValidationError
 
 from peewee_conv.compat.repository import (
@@ -58,6 +58,17 @@ async def add(id: int, message: MessageCreate, db: Database) -> Message:
 async def broken(id: int, db: Database) -> None:
     await ConversationRepository(db).add_message(id, "user", "undone")
     raise HTTPException(500, "the model is gone")
+
+
+@app.post("/later")
+async def later(db: Annotated[AsyncSession, Depends(get_db, scope="function")], background: BackgroundTasks) -> None:
+    async def answer() -> None:
+        async with async_session() as session:
+            await ConversationRepository(session).add_message(talk.id, "assistant", "later")
+            await session.commit()
+
+    talk = await ConversationRepository(db).create_conversation()
+    background.add_task(answer)
 
 
 @pytest.fixture
@@ -119,6 +130,15 @@ def test_requests_at_once_lose_nothing(run: Callable[[Talk], None]) -> None:
         assert {answer.status_code for answer in answers} == {200}
         assert sorted(int(message["content"]) for message in talk["messages"]) == list(range(50))
         assert engine.project.check() == []
+
+    run(work)
+
+
+def test_a_background_task_writes_after_the_commit_of_a_dependency_of_the_function(run: Callable[[Talk], None]) -> None:
+    async def work(client: httpx.AsyncClient) -> None:
+        await asyncio.wait_for(client.post("/later"), 10)
+
+        assert (await client.get("/conversations/1")).json()["message_count"] == 1
 
     run(work)
 
