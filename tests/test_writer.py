@@ -13,7 +13,7 @@ from tickets import Tickets
 
 from peewee_conv import Project
 from peewee_conv.database.handle import Handle
-from peewee_conv.errors import DatabaseBusy, DatabaseFailure, DatabaseGone
+from peewee_conv.errors import DatabaseBusy, DatabaseFailure, DatabaseGone, DatabaseIOError
 
 MakeProject = Callable[..., Project]
 INSERT = "INSERT INTO ticket (title, votes) VALUES (?, 0)"
@@ -365,6 +365,35 @@ def test_a_leader_that_is_torn_away_hands_the_turn_on(handle: Handle, crowd: Cro
     assert isinstance(outcomes.pop("leader"), KeyboardInterrupt)
     assert outcomes == {"second": "second", "third": "third"}
     assert stored(handle) == ["second", "third"]
+
+
+def give_up(connection: sqlite3.Connection, error: BaseException) -> None:
+    """Do what SQLite does on a full disk, and tell it in other words."""
+    connection.execute(INSERT, ("given up",))
+    connection.execute("ROLLBACK")
+    raise error
+
+
+def test_a_transaction_that_sqlite_gave_up_is_acknowledged_to_nobody(handle: Handle, crowd: Crowd) -> None:
+    crowd.join("first", lambda: handle.write(add, "first"))
+    crowd.join("given up", lambda: handle.write(give_up, KeyError("given up")))
+
+    outcomes = crowd.go()
+
+    assert {type(outcome) for outcome in outcomes.values()} == {DatabaseIOError}
+    assert stored(handle) == []
+
+
+def test_a_leader_that_is_torn_away_from_a_transaction_given_up_leaves_the_rest_to_the_next(
+    handle: Handle, crowd: Crowd
+) -> None:
+    crowd.join("leader", lambda: handle.write(give_up, KeyboardInterrupt()))
+    crowd.join("second", lambda: handle.write(add, "second"))
+
+    outcomes = crowd.go()
+
+    assert isinstance(outcomes["leader"], KeyboardInterrupt)
+    assert (outcomes["second"], stored(handle)) == ("second", ["second"])
 
 
 def test_a_leader_that_is_torn_away_after_the_commit_repeats_nothing(handle: Handle, crowd: Crowd) -> None:

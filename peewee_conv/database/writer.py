@@ -17,7 +17,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from ..errors import DatabaseBusy, PeeweeConvError
+from ..errors import DatabaseBusy, DatabaseFailure, DatabaseIOError, PeeweeConvError
 from ..metrics import BOUNDS, Counts
 from .faults import translate
 
@@ -157,14 +157,14 @@ class Writer:
 
     def _commit_batch(self, connection: sqlite3.Connection, own: Request) -> Any:
         batch = [own]
-        has_begun = False
+        was_complete = False
         try:
             connection.execute("BEGIN IMMEDIATE")
-            has_begun = True
             request: Request | None = own
             while request is not None:
                 self._carry_out(connection, request)
                 request = self._take_along(batch)
+            was_complete = True
             connection.execute("COMMIT")
             self._check(connection)
             _count_batch(connection.counts, batch)  # type: ignore[attr-defined]
@@ -173,7 +173,8 @@ class Writer:
             for request in batch:
                 request.error = request.error or translate_again(error, self._path)
         except BaseException:  # this thread is torn away (KeyboardInterrupt, kill); the others are not
-            if connection.in_transaction or not has_begun:
+            # Outside a transaction before the commit, SQLite has given it up: nothing of it may pass for written.
+            if connection.in_transaction or not was_complete:
                 self._undo(connection)
                 self._requeue(batch, own)
             else:
@@ -204,7 +205,10 @@ class Writer:
                 connection.execute("RELEASE caller")
         except Exception as error:
             if not connection.in_transaction:
-                raise  # SQLite gave up the whole transaction (full disk, I/O error): nobody's work is kept
+                # SQLite gave up the whole transaction (full disk, I/O error): nobody's work is kept.
+                if isinstance(error, (sqlite3.Error, DatabaseFailure)):
+                    raise
+                raise DatabaseIOError(self._path, "SQLite gave up this transaction, nothing was written") from error
             request.error = translate_again(error, self._path) if isinstance(error, sqlite3.Error) else error
             if not request.is_statement:
                 connection.execute("ROLLBACK TO caller")

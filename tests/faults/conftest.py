@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from disk_errors import disk as disk  # the fixture, for every module here
 
 HERE = Path(__file__).parent
 

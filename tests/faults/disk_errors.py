@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from sqlite_layer import Step
+import pytest
+from sqlite_layer import Step, listening
+
+from peewee_conv.errors import DatabaseFailure, DatabaseFull, DatabaseIOError
 
 
 class Fault(NamedTuple):
@@ -19,6 +22,11 @@ class Fault(NamedTuple):
     step: str
     code: int
     is_late: bool = False
+
+    @property
+    def error(self) -> type[DatabaseFailure]:
+        """What a caller is told."""
+        return DatabaseFull if self.code == sqlite3.SQLITE_FULL else DatabaseIOError
 
 
 FAULTS = {
@@ -68,3 +76,11 @@ class Disk:
         elif step.name == "write":
             go(step.data[: len(step.data) // 2])  # as far as it went
         return fault.code
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    """The disk under everything that is opened in the test."""
+    disk = Disk()
+    with listening(disk):
+        yield disk

@@ -148,7 +148,7 @@ class Recording:
             "mkdir": lambda path, *_: ((path, FOLDER),),
         }
         calls = {name: self._noting(getattr(os, name), names) for name, names in noting.items()}
-        return {**calls, "open": self._opening(os.open), "fsync": self._syncing(os.fsync)}
+        return {**calls, "open": self._opening(os.open), "fsync": self._on_fsync}
 
     def _noting(self, call: Callable[..., Any], names_of: Callable[..., Any]) -> Callable[..., Any]:
         def noting(path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -172,19 +172,14 @@ class Recording:
 
         return opening
 
-    def _syncing(self, call: Callable[[int], None]) -> Callable[[int], None]:
-        def syncing(handle: int) -> None:
-            begun = len(self.events)
-            call(handle)
-            with self._lock:
-                path = self._descriptors.get(handle, "")
-                file = self.names.get(path)
-                if file == FOLDER:
-                    self.events.append(FolderSynced(path, begun))
-                elif file is not None:
-                    self._sync_content(path, file)
-
-        return syncing
+    def _on_fsync(self, handle: int) -> None:
+        with self._lock:
+            path = self._descriptors.get(handle, "")
+            file = self.names.get(path)
+            if file == FOLDER:
+                self.events.append(FolderSynced(path, len(self.events)))
+            elif file is not None:
+                self._sync_content(path, file)
 
     def _sync_content(self, path: str, file: int) -> None:
         """Note a file that was written by other means than SQLite; the package never syncs a database that is open."""

@@ -4,7 +4,7 @@ It is the layer that SQLite uses anyway (its default VFS), with a listener befor
 very library that the ``sqlite3`` module uses, through ctypes: no compiler, no tracer, no change in the package. While
 :func:`listening` lasts, every connection that is opened anew comes through here.
 
-Memory that is shared between the users of a log (``-shm``) and temporary files pass by: neither survives a crash.
+Nothing is really synced meanwhile: that only matters to a power cut, and takes its time. Temporary files pass by.
 """
 
 from __future__ import annotations
@@ -145,9 +145,8 @@ class _Layer:
 
     def _methods_over(self, theirs: _Methods) -> _Methods:
         ours = _Methods.from_buffer_copy(theirs)
-        read, write, truncate, sync, share = (
-            getattr(_Methods.from_buffer_copy(theirs), name)
-            for name in ("xRead", "xWrite", "xTruncate", "xSync", "xShmMap")
+        read, write, truncate, share = (
+            getattr(_Methods.from_buffer_copy(theirs), name) for name in ("xRead", "xWrite", "xTruncate", "xShmMap")
         )
 
         def on_read(file: int, buffer: int, size: int, offset: int) -> int:
@@ -161,9 +160,9 @@ class _Layer:
         def on_truncate(file: int, size: int) -> int:
             return self._tell(Step("truncate", *self._files[file], file, size), lambda: truncate(file, size))
 
-        def on_sync(file: int, flags: int) -> int:
+        def on_sync(file: int, _: int) -> int:
             step = Step("sync", *self._files[file], file, syncs_folder=file in self._new_names)
-            code = self._tell(step, lambda: sync(file, flags))
+            code = self._tell(step, lambda: sqlite3.SQLITE_OK)
             if code == sqlite3.SQLITE_OK:
                 self._new_names.discard(file)
             return code
@@ -181,7 +180,7 @@ class _Layer:
         path = name.decode()
         kind = "wal" if path.endswith("-wal") else "journal" if path.endswith("-journal") else "database"
         step = Step("delete", kind, path, 0, syncs_folder=bool(sync_folder))
-        return self._tell(step, lambda: self._delete(self._usual, name, sync_folder))
+        return self._tell(step, lambda: self._delete(self._usual, name, 0))
 
 
 _layer: list[_Layer] = []

@@ -10,6 +10,8 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "faults"))
 
+from disk_errors import disk as disk  # noqa: E402 - the fixture, found only now
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
