@@ -20,7 +20,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import paths
-from .errors import DatabaseFailure, ForeignDatabase, InvalidArgument, MigrationFailed, PeeweeConvError, SchemaTooNew
+from .errors import (
+    DatabaseBusy,
+    DatabaseFailure,
+    ForeignDatabase,
+    InvalidArgument,
+    MigrationFailed,
+    PeeweeConvError,
+    SchemaTooNew,
+)
 
 if TYPE_CHECKING:
     from playhouse.migrations import Runner
@@ -302,7 +310,8 @@ def _disk_failure(path: str, error: BaseException | None, translate: Translate) 
         orig = getattr(error, "orig", error)
         if isinstance(orig, sqlite3.Error):
             failure = translate(orig, path)
-            if isinstance(failure, DatabaseFailure) and type(failure) is not DatabaseFailure:
+            # Never busy: the lock is ours, so that is what a script hears on another connection, of its own.
+            if isinstance(failure, DatabaseFailure) and type(failure) not in (DatabaseFailure, DatabaseBusy):
                 return failure
         error = error.__cause__ or error.__context__
     return None

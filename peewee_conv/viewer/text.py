@@ -19,7 +19,8 @@ MARKS: Final = ("\ue000", "\ue001")
 #: Characters of a content that a page shows; the whole of a longer one is a page of its own.
 MAX_SHOWN: Final = 20_000
 
-_FENCE = re.compile(r"^(```|~~~)[ \t]*([\w+#.-]{0,30})[^\n]*\n(.*?)(?:^\1[ \t]*$\n?|\Z)", re.MULTILINE | re.DOTALL)
+# Three or more of a kind, what stands behind them, and all up to as many or more again, or to the end.
+_FENCE = re.compile(r"^((`|~)\2{2,})([^`\n]*)\n(.*?)(?:^\1\2*[ \t]*$\n?|\Z)", re.MULTILINE | re.DOTALL)
 
 
 class Part(NamedTuple):
@@ -43,7 +44,7 @@ def parts(content: str) -> Iterator[Part]:
     for found in _FENCE.finditer(content):
         if content[end : found.start()].strip():
             yield Part("text", content[end : found.start()].strip("\n"))
-        yield Part("code", found[3].rstrip("\n"), found[2])
+        yield Part("code", found[4].rstrip("\n"), found[3].strip())
         end = found.end()
     if content[end:].strip() or not end:
         yield Part("text", content[end:].strip("\n"))
