@@ -16,7 +16,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import paths
@@ -277,7 +277,9 @@ def _check_history(connection: sqlite3.Connection, path: str, migrations: Migrat
     else:
         recorded = set()
     if recorded != {script.name for script in migrations.scripts[:found]}:
-        raise MigrationFailed(path, None, f"version {found} disagrees with the history rows {sorted(recorded)}")
+        raise MigrationFailed(
+            path, None, f"version {found} disagrees with the history rows {sorted(map(str, recorded))}"
+        )
 
 
 def _apply(
@@ -359,12 +361,8 @@ def _keep_copy(path: str, script: Script) -> None:
 def _copy_into(draft: str, path: str) -> None:
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     # A second connection, by SQLite's own API: a plain copy would drop this process's locks on the live file.
-    source, copy = sqlite3.connect(path), sqlite3.connect(draft)
-    try:
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(draft)) as copy:
         source.backup(copy)
-    finally:
-        copy.close()
-        source.close()
 
 
 def _remove_draft(draft: str) -> None:

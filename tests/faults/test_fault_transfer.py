@@ -76,6 +76,7 @@ def write_until_told(path: Path, stop: Path, journal_mode: str) -> int:
     while not stop.exists():
         project.conversations.add_message("c", "user", "x" * 500)
         count += 1
+        time.sleep(0.001)  # some 1,500 a second of two processes: else the file would outgrow its copies
     project.dispose()
     return count
 
@@ -88,7 +89,7 @@ def back_up_beside_writers(folder: Path, journal_mode: str, copies: int) -> floa
     project.dispose()
     project = Project(project.path, journal_mode=journal_mode, durability="normal")
     stop = folder / "stop"
-    children = [Child(write_until_told, project.path, stop, journal_mode) for _ in range(2)]
+    children = [Child(write_until_told, project.path, stop, journal_mode, seconds=600) for _ in range(2)]
     started, seconds = time.monotonic(), 0.0
     counts = []
     try:

@@ -1,4 +1,4 @@
-"""A hundred backups beside processes that write as fast as they can."""
+"""A hundred backups beside processes that write some 1,500 messages a second."""
 
 from __future__ import annotations
 
