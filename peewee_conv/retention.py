@@ -54,8 +54,13 @@ Progress = Callable[[int, int], object]
 _MESSAGES = 1000  # that one transaction deletes: other writers wait for no more
 _COST = 10  # of a conversation, in messages
 _COPY_SECONDS = 86_400  # no dry run takes so long
-_LONGEST = "SELECT number, id, message_count FROM conversations WHERE {} AND number >= ? AND message_count > ?"
-_OLDEST = "SELECT number, id, message_count FROM conversations WHERE {} AND updated_at < ?"
+_LONGEST = (
+    "SELECT number, id, CAST(message_count AS INTEGER) FROM conversations"
+    " WHERE {} AND number >= ? AND message_count > ?"
+)
+_OLDEST = (
+    "SELECT number, id, coalesce(CAST(message_count AS INTEGER), 0) FROM conversations WHERE {} AND updated_at < ?"
+)
 
 
 class Rules(TypedDict, total=False):

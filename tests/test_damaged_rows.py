@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from peewee_conv import Project
-from peewee_conv.errors import DatabaseCorrupt, InvalidArgument
+from peewee_conv.errors import DatabaseCorrupt, DatabaseFailure, InvalidArgument
 from peewee_conv.schemas import assistant, features
 from peewee_conv.transfer import export_conversations
 
@@ -80,6 +80,22 @@ def test_pruning_by_rules_ends_where_nothing_can_be_pruned(project: Project) -> 
 
     with pytest.raises(DatabaseCorrupt, match="has not the messages that it counts"):
         project.retain(prune=3)
+
+
+@pytest.mark.parametrize("stored", ["many", b"\xff"])
+def test_pruning_by_rules_with_a_count_that_is_no_number_is_one_error_of_ours(project: Project, stored: Any) -> None:
+    spoil(project, "UPDATE conversations SET message_count = ?", stored)
+
+    with pytest.raises(DatabaseFailure):
+        project.retain(prune=3)
+
+    assert len(project.conversations.messages("talk")) == 5
+
+
+def test_a_history_of_migrations_that_is_no_text_is_told_by_a_check(project: Project) -> None:
+    spoil(project, "UPDATE schema_migration SET name = x'ff' WHERE name GLOB '0001*'")
+
+    assert "history" in {problem.kind for problem in project.check()}
 
 
 def test_an_export_of_bytes_in_place_of_a_text_is_one_clear_error(project: Project) -> None:
