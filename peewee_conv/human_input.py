@@ -44,7 +44,7 @@ def _field(where: str, field: Any) -> dict[str, Any]:
         raise InvalidArgument(where, field, "a mapping with any of " + ", ".join(sorted(_KEYS)))
     arguments.text(f"{where}.id", field.get("id"), 100, may_be_blank=False)
     arguments.text(f"{where}.label", field.get("label"), 1_000, may_be_blank=False)
-    if field.get("type") not in _TYPES:
+    if not isinstance(field.get("type"), str) or field["type"] not in _TYPES:
         raise InvalidArgument(f"{where}.type", field.get("type"), "one of " + ", ".join(_TYPES))
     if field["type"] == "select" and not arguments.items(f"{where}.options", field.get("options"), _OPTIONS):
         raise InvalidArgument(f"{where}.options", field["options"], _OPTIONS)

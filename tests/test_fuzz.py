@@ -65,7 +65,7 @@ def test_command_lines_are_taken_or_refused(tmp_path: Path, monkeypatch: pytest.
     ("make", "times"),
     [
         (fuzz_texts.names, 500),
-        (fuzz_files.own_files, 40),
+        (fuzz_files.own_files, 25),
         (fuzz_files.legacy_files, 10),
         (fuzz_files.sources, 4),
     ],

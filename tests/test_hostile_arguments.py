@@ -63,6 +63,7 @@ def test_nothing_is_asked_of_an_argument_but_its_class(project: Project) -> None
 
     for call in (
         lambda: project.schedules.add_override(schedule.id, bomb),
+        lambda: project.features.request_human_input(1, "Which?", [{"id": "a", "label": "A", "type": bomb}]),
         lambda: project.accounts.sign_in(profile, bomb),
         lambda: project.conversations.context("c", pin=[bomb]),
         lambda: project.conversations.for_user("u").list(user_id=bomb),
