@@ -59,9 +59,7 @@ class Lease:
     def check(self) -> None:
         """Raise if the connection must not be used any more: disposed, forked, or its transaction lost."""
         if self.database.ended == "forked":
-            raise DatabaseGone(
-                self.database.path, fork.INHERITED, fork.ADVICE
-            )
+            raise DatabaseGone(self.database.path, fork.INHERITED, fork.ADVICE)
         if self.database.is_killed or self._released:
             raise ProjectDisposed(self.database.path)
         if self.transactions and not self.conn.in_transaction:

@@ -108,9 +108,7 @@ class Scope:
         if ended == "forked":
             del self.leases[schema]
             if lease.transactions:
-                raise DatabaseGone(
-                    lease.database.path, fork.INHERITED, fork.ADVICE
-                )
+                raise DatabaseGone(lease.database.path, fork.INHERITED, fork.ADVICE)
             return None
         if ended == "gone" and not lease.transactions:
             del self.leases[schema]
