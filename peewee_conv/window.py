@@ -46,7 +46,8 @@ def tokens_of(message: Message) -> int:
 def counter(count_tokens: Callable[[str], int] | None) -> Callable[[Any], int]:
     """Return what counts the tokens of a stored message: its stored count, or the caller's callable."""
     if count_tokens is None:
-        return lambda row: estimate_tokens(row[2]) if row[3] is None else row[3]
+        # Not "is None": a damaged file may hold a text in its place.
+        return lambda row: row[3] if type(row[3]) is int else estimate_tokens(row[2])
     if not callable(count_tokens):
         raise InvalidArgument("count_tokens", count_tokens, "a callable from text to a number of tokens")
 

@@ -6,9 +6,11 @@ import io
 import sqlite3
 import traceback
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from legacy_files import ASSISTANT, make, rejects
 
 from peewee_conv import Project
 from peewee_conv.errors import DatabaseCorrupt, DatabaseFailure, InvalidArgument
@@ -118,3 +120,20 @@ def test_a_schedule_that_cannot_be_is_named(project: Project, column: str) -> No
 
     with pytest.raises(InvalidArgument, match=f"invalid stored {column} 'soon'"):
         project.schedules.active_windows()
+
+
+def test_a_token_count_that_is_no_number_counts_as_none(project: Project) -> None:
+    spoil(project, "UPDATE messages SET token_count = 'many'")
+
+    assert len(project.conversations.context("talk", max_tokens=100)) == 5
+
+
+def test_an_old_message_whose_conversation_is_no_number_is_rejected(tmp_path: Path) -> None:
+    make(tmp_path / "assistant.db", ASSISTANT)
+    with closing(sqlite3.connect(tmp_path / "assistant.db")) as connection:
+        connection.execute("INSERT INTO conversation_messages VALUES (1, CAST(x'ff' AS TEXT), 'user', 'x', NULL)")
+        connection.commit()
+    project = Project(tmp_path)
+
+    assert project.conversations.list() == []
+    assert rejects(tmp_path / "assistant.db")[0]["reason"] == "its conversation does not exist, or was left out"

@@ -124,7 +124,7 @@ def opened(argument: object, busy_timeout_ms: int) -> Iterator[Source]:
             with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
                 _prepare(connection, path)
                 yield Source(path, connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise translate(error, path) from error
 
 

@@ -122,6 +122,13 @@ def _content(value: Any) -> str:
 
 def _reject_orphans(connection: sqlite3.Connection, rejects: Rejects) -> None:
     for row in rows.old_rows(connection, "conversation_messages"):
-        found = connection.execute("SELECT 1 FROM conversations WHERE number = ?", (row["conversation_id"],)).fetchone()
-        if found is None:
+        if not _is_stored(connection, row["conversation_id"]):
             rejects.add("conversation_messages", row, "its conversation does not exist, or was left out")
+
+
+def _is_stored(connection: sqlite3.Connection, number: Any) -> bool:
+    try:
+        found = connection.execute("SELECT 1 FROM conversations WHERE number = ?", (number,))
+    except UnicodeEncodeError:  # a text that is no UTF-8, in the place of a number
+        return False
+    return found.fetchone() is not None
