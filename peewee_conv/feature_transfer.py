@@ -72,9 +72,10 @@ def export_features(project: Project, path: str | os.PathLike[str] | None = None
     """
     named = os.path.join(project.path, EXPORT_NAME) if path is None else path
     target = drafts.target_path("path", named, overwrite=True)
+    found = [feature.to_dict() for feature in project.features.all()]
     try:
-        text = json.dumps([feature.to_dict() for feature in project.features.all()], indent=2, allow_nan=False)
-    except TypeError as error:
+        text = json.dumps(found, indent=2, allow_nan=False)
+    except (TypeError, ValueError) as error:
         raise DatabaseCorrupt(project.database_path(schema), "a feature holds what JSON cannot") from error
     with drafts.draft_of(target, overwrite=True) as draft, open(draft, "w", encoding="ascii", newline="\n") as file:
         file.write(text)

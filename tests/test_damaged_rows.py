@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from legacy_files import ASSISTANT, make, rejects
+from legacy_files import ASSISTANT, NEWEST, NEWEST_ROWS, make, rejects
 
 from peewee_conv import Project
+from peewee_conv.adopt import adopt
 from peewee_conv.errors import DatabaseCorrupt, DatabaseFailure, InvalidArgument
+from peewee_conv.feature_transfer import export_features
 from peewee_conv.schemas import assistant, features
 from peewee_conv.transfer import export_conversations
 
@@ -137,3 +139,16 @@ def test_an_old_message_whose_conversation_is_no_number_is_rejected(tmp_path: Pa
 
     assert project.conversations.list() == []
     assert rejects(tmp_path / "assistant.db")[0]["reason"] == "its conversation does not exist, or was left out"
+
+
+def test_a_list_of_steps_with_a_number_that_json_has_not_cannot_be_exported(project: Project) -> None:
+    spoil(project, "UPDATE features SET steps = '[1e999]'", schema=features)
+
+    with pytest.raises(DatabaseCorrupt, match="a feature holds what JSON cannot"):
+        export_features(project)
+
+
+def test_a_table_without_ids_is_not_adopted_and_named(tmp_path: Path, project: Project) -> None:
+    make(tmp_path / "old.db", NEWEST + NEWEST_ROWS + "ALTER TABLE schedules RENAME COLUMN id TO other;")
+
+    assert adopt(tmp_path / "old.db", project).left.keys() >= {"schedules"}

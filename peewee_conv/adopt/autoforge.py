@@ -35,7 +35,7 @@ def feature_steps(context: Context) -> list[Step]:
     """Return what is to be done with a ``features.db``."""
 
     def override(row: Row, note: Note) -> Row:
-        schedule_id = context.ledger.here("schedules", row["schedule_id"], "schedule")
+        schedule_id = context.ledger.here("schedules", row.get("schedule_id"), "schedule")
         return features.override(row, {schedule_id}, _UNKNOWN)
 
     steps = [
@@ -43,7 +43,7 @@ def feature_steps(context: Context) -> list[Step]:
         Table("schedules", lambda row, note: features.schedule(row, _UNKNOWN), store.schedule),
         Table("schedule_overrides", override, store.override),
     ]
-    return [step for step in steps if context.source.columns(step.name)]  # older releases had fewer
+    return [step for step in steps if "id" in context.source.columns(step.name)]  # older releases had fewer
 
 
 def _feature(row: Row, note: Note) -> Row:
