@@ -116,9 +116,10 @@ async def latest_conversation(db, user):
 
 async def load(db, conversation_id, pool):
     """Load the sales from several tasks at once, as an impatient user does who clicks twice."""
-    urls = (SALES, SALES, "https://example.com/page.html")
-    loads = (add_dataset(db, conversation_id, url, pool) for url in urls)
-    answers = await asyncio.gather(*loads, return_exceptions=True)
+    twice = (add_dataset(db, conversation_id, SALES, pool) for _ in range(2))
+    answers = await asyncio.gather(*twice, return_exceptions=True)
+    page = add_dataset(db, conversation_id, "https://example.com/page.html", pool)
+    answers += await asyncio.gather(page, return_exceptions=True)
     print(*sorted(f"load: {each if isinstance(each, ValueError) else each['name']}" for each in answers), sep="\n")
 
 

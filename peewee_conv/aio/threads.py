@@ -92,11 +92,12 @@ async def settled(future: Future[R], *, must_happen: bool = False) -> R:
     """
     waiting = asyncio.wrap_future(future)
     try:
-        return await asyncio.shield(waiting)
+        await asyncio.wait([waiting])  # not shield(): since 3.14 that reports what a cancelled call raises
     except asyncio.CancelledError:
         if must_happen or not future.cancel():
             await _end_of(waiting)
         raise
+    return waiting.result()
 
 
 async def _end_of(waiting: asyncio.Future[R]) -> None:
