@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -13,9 +14,12 @@ import httpx
 import pytest
 import uvicorn
 
-from examples.fastapi_chat.app import create_app
 from peewee_conv import Project
 from peewee_conv.database.cache import cache
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "examples"))
+
+from fastapi_chat.app import create_app
 
 ADA = {"google_id": "1", "email": "ada@example.org", "name": "Ada"}
 BOB = {"google_id": "2", "email": "bob@example.org", "name": "Bob"}
