@@ -1,6 +1,7 @@
 """A chat API: sign in, conversations, answers that are streamed while they are written, a limit on tokens.
 
-Run it with ``uvicorn --factory --app-dir examples fastapi_chat.app:create_app``. The model is an echo: put yours in its place.
+Run it with ``uvicorn --factory --app-dir examples fastapi_chat.app:create_app``. The model is an echo: put yours in its
+place.
 """
 
 from __future__ import annotations
