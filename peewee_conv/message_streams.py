@@ -75,7 +75,7 @@ class MessageStreams:
             "" if external_id is None else check_id("external_id", external_id),
             now,
         )
-        params = (check_id("conversation_id", conversation_id), self._owner, *row)
+        params = (*self._key(conversation_id), *row)
         key = self._handle.write_statement(message_queries.append, self._sql.begin, params)
         if key is None:
             self._none_or_missing(conversation_id)
@@ -146,7 +146,7 @@ class MessageStreams:
 
     def _rewritten(self, conversation_id: str, sequence: int, work: Callable[..., Any], *args: Any) -> Message:
         arguments.whole("sequence", sequence, 1, 2**32 - 1)
-        key = (check_id("conversation_id", conversation_id), self._owner)
+        key = self._key(conversation_id)
         row = self._handle.write(_rewrite, self._sql, key, sequence, work, args)
         return Message.of((conversation_id, *row)) if row is not None else self._no_message(conversation_id, sequence)
 
@@ -154,9 +154,12 @@ class MessageStreams:
         self._none_or_missing(conversation_id)
         raise MessageNotFound(f"{conversation_id}/{sequence}")
 
+    def _key(self, conversation_id: str) -> Key:
+        return check_id("conversation_id", conversation_id), self._owner
+
     def _none_or_missing(self, conversation_id: str) -> list[Any]:
         """Tell an empty conversation from a missing one: asked only where there is no row."""
-        key = (check_id("conversation_id", conversation_id), self._owner)
+        key = self._key(conversation_id)
         if self._handle.read(one, self._sql.exists, key) is None:
             raise ConversationNotFound(conversation_id)
         return []

@@ -373,9 +373,6 @@ class Conversations(MessageStreams):
 
     # --- what the verbs share ---
 
-    def _key(self, conversation_id: str) -> tuple[str, str]:
-        return check_id("conversation_id", conversation_id), self._owner
-
     def _check_owner(self, user_id: str | None) -> str | None:
         if not self._owner:
             return None if user_id is None else check_id("user_id", user_id)
