@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import signal
 import sys
 import time
@@ -40,6 +41,35 @@ def killed_after(seconds: float, work: Callable[..., Any], *args: Any, sign: Cal
     ended = child.wait()
     child.forget()
     return ended != 0
+
+
+class RandomKills:
+    """Kills at random moments of a piece of work that takes about *usual* seconds.
+
+    Work that ended before its kill shows that it takes less than that here, so the next kill comes sooner: on a machine
+    of any speed some of them arrive in time.
+    """
+
+    def __init__(self, usual: float, seed: int | str) -> None:
+        self.hits = 0
+        self._usual = usual
+        self._chance = random.Random(seed)
+
+    def __call__(self, work: Callable[..., Any], *args: Any) -> bool:
+        """Run *work* in a process that is killed; return whether it was still at work."""
+        seconds = self._chance.uniform(0, self._usual)
+        if killed_after(seconds, work, *args):
+            self.hits += 1
+            return True
+        self._usual = seconds
+        return False
+
+    @classmethod
+    def timed_by(cls, work: Callable[..., Any], *args: Any) -> RandomKills:
+        """Let *work* run once to its end, and kill what takes as long as that."""
+        started = time.monotonic()
+        Child(work, *args).result()
+        return cls(time.monotonic() - started, work.__name__)
 
 
 def _die_at(step: int, work: Callable[..., Any], args: tuple[Any, ...]) -> None:

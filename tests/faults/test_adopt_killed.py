@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import random
+import itertools
 import sqlite3
 import sys
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_crash import killed_after, killed_at_step
+from fault_crash import RandomKills, killed_at_step
 from fault_tools import Child, assert_sound, in_child, race, rows
 
 from peewee_conv import Project
@@ -28,6 +27,7 @@ STORED = (
     " m.sequence, m.role, m.content, m.token_count, m.metadata, m.external_id, m.created_at"
     " FROM conversations AS c LEFT JOIN messages AS m ON m.conversation = c.number ORDER BY c.number, m.sequence"
 )
+KILLS = 4
 SYSTEMS = ["autoforge_assistant", "sovereign", "haia", "chatdf_head"]
 
 
@@ -66,19 +66,19 @@ def assert_same_as_one(target: Path, source: Path, report: Adopted, expected: li
 def test_adoption_that_was_killed_at_random_is_finished_by_the_next_one(tmp_path: Path, source: Path) -> None:
     whole = in_child(do_adopt, tmp_path / "one", source)
     expected = everything(tmp_path / "one")
-    chance = random.Random(source.name)
-    killed = 0
+    kill = RandomKills.timed_by(do_adopt, tmp_path / "timed", source)
 
-    for turn in range(4):
+    for turn in itertools.count():
         target = tmp_path / f"killed-{turn}"
         in_child(lambda path: Project(path).conversations.list(), target)
-        for _ in range(2):
-            killed += killed_after(chance.uniform(0.03, 0.12), do_adopt, target, source)
+        kill(do_adopt, target, source)
+        kill(do_adopt, target, source)
 
         report = in_child(do_adopt, target, source)
 
         assert_same_as_one(target, source, report, expected, whole)
-    assert killed > 0
+        if kill.hits >= KILLS:
+            break
 
 
 @pytest.mark.parametrize("source", ["chatdf_head"], indirect=True)
@@ -86,7 +86,7 @@ def test_adoption_that_is_killed_at_a_step_is_finished_by_the_next_one(tmp_path:
     whole = in_child(do_adopt, tmp_path / "one", source)
     expected = everything(tmp_path / "one")
 
-    for step in count(7, 61):
+    for step in itertools.count(7, 61):
         target = tmp_path / f"step-{step}"
         was_killed = killed_at_step(step, do_adopt, target, source)
 

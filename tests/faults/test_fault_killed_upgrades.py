@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
-import time
 from pathlib import Path
 
 import pytest
-from fault_crash import killed_after, killed_at_step
-from fault_tools import Child, assert_sound, in_child, rows
+from fault_crash import RandomKills, killed_at_step
+from fault_tools import assert_sound, in_child, rows
 from upgrade_fixture import Ladder
 
 from peewee_conv import Project
@@ -39,18 +37,14 @@ def kill_upgrades_at_random(folder: Path, journal: str, kills: int) -> int:
     ladder = Ladder(folder, journal)
     path = folder / "project"
     ladder.make_old(path)
-    started = time.monotonic()
-    Child(ladder.count_at_head, path).result()
-    usual = time.monotonic() - started
-    chance = random.Random(kills)
-    hits = 0
+    kill = RandomKills.timed_by(ladder.count_at_head, path)
     for _ in range(kills):
         ladder.make_old(path)
-        hits += killed_after(chance.uniform(0, usual), ladder.count_at_head, path)
+        kill(ladder.count_at_head, path)
         assert ladder.version(path) in (1, 4)
         assert in_child(ladder.count_at_head, path) == ladder.counts
         ladder.assert_new(path)
-    return hits
+    return kill.hits
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])

@@ -7,14 +7,13 @@ import os
 import random
 import shutil
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_crash import killed_after, killed_at_step
-from fault_tools import Child, in_child, problems, race
+from fault_crash import RandomKills, killed_at_step
+from fault_tools import in_child, problems, race
 from legacy_files import (
     ASSISTANT,
     DEPENDENCIES,
@@ -148,17 +147,14 @@ def kill_upgrades_at_random(folder: Path, name: str, journal: str, kills: int) -
     """Kill that many upgrades at random moments, check each; return how many were killed before their end."""
     old = Old(folder, name, journal)
     old.reset()
-    started = time.monotonic()
-    Child(old.open).result()
-    usual = time.monotonic() - started
-    chance, hits = random.Random(kills), 0
+    kill = RandomKills.timed_by(old.open)
     for _ in range(kills):
         old.reset()
-        hits += killed_after(chance.uniform(0, usual), old.open)
+        kill(old.open)
         old.is_new()
         in_child(old.open)
         old.assert_upgraded_once()
-    return hits
+    return kill.hits
 
 
 @pytest.mark.parametrize("name", FILES)
