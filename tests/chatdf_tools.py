@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import pytest
+
 from peewee_conv.compat import chatdf
 from peewee_conv.compat.chatdf import Connection
 
@@ -40,6 +42,22 @@ class Chat:
             return await body(db)
 
 
+@pytest.fixture
+def chat(tmp_path: Path) -> Chat:
+    return Chat(tmp_path / "chatdf.db")
+
+
+@pytest.fixture
+def one_talk(chat: Chat) -> Chat:
+    """A database with one conversation, without a title."""
+
+    async def body(db: Connection) -> None:
+        await talk_of(db, await user_id(db))
+
+    chat(body)
+    return chat
+
+
 def userinfo(name: str = "ada") -> dict[str, str]:
     return {
         "sub": f"google-{name}",
@@ -67,6 +85,15 @@ async def talk_of(db: Connection, user: str, id: str = "c-1") -> str:
     )
     await db.commit()
     return id
+
+
+async def titles(db: Connection) -> list[str]:
+    return [row["title"] for row in await db.fetchall("SELECT title FROM conversations ORDER BY title")]
+
+
+async def rename(db: Connection, title: str) -> None:
+    """Change the title of the conversation of ``talk_of`` in the transaction of the task that calls."""
+    await db.execute("UPDATE conversations SET title = ? WHERE id = 'c-1'", (title,))
 
 
 async def count(db: Connection, table: str) -> int:

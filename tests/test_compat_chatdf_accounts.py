@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
 from chatdf_tools import Chat, Clock, count, sign_up, talk_of, user_id, userinfo
+from chatdf_tools import chat as chat
 
 from peewee_conv.compat import chatdf
 from peewee_conv.compat.chatdf import Connection, Settings
 from peewee_conv.errors import PeeweeConvError
-
-
-@pytest.fixture
-def chat(tmp_path: Path) -> Chat:
-    return Chat(tmp_path / "chatdf.db")
-
 
 # --- signing in -------------------------------------------------------------------------------------------------------
 

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from chatdf_tools import URL, Browser, Chat, Clock, Model, Worker, count, talk_of, user_id, with_talk
+from chatdf_tools import chat as chat
 
 from peewee_conv.compat import chatdf
 from peewee_conv.compat.chatdf import Connection, Settings
 from peewee_conv.errors import InvalidArgument
-
-
-@pytest.fixture
-def chat(tmp_path: Path) -> Chat:
-    return Chat(tmp_path / "chatdf.db")
 
 
 class Room:

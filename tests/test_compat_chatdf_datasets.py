@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from chatdf_tools import URL, Chat, Clock, Worker, count, user_id, with_talk
+from chatdf_tools import chat as chat
 
 from peewee_conv.compat import chatdf
 from peewee_conv.compat.chatdf import Connection, Settings
-
-
-@pytest.fixture
-def chat(tmp_path: Path) -> Chat:
-    return Chat(tmp_path / "chatdf.db")
 
 
 @pytest.mark.parametrize("url", ["", None, "ftp://example.com/a", "HTTP://example.com/a", "https://exa mple.com", "x"])

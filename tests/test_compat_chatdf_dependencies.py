@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from chatdf_tools import Chat, sign_up, talk_of, user_id
+from chatdf_tools import chat as chat
 
 from peewee_conv.compat import chatdf
 from peewee_conv.compat.chatdf import Connection, DatabasePool
 from peewee_conv.errors import MissingExtra
-
-
-@pytest.fixture
-def chat(tmp_path: Path) -> Chat:
-    return Chat(tmp_path / "chatdf.db")
 
 
 @pytest.fixture
