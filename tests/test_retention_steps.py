@@ -1,0 +1,101 @@
+"""What a project may forget goes in short transactions, among other writers, and a run that was stopped goes on."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from retention_tools import Interrupted, contents, talk
+from retention_tools import project as project
+from retention_tools import talks as talks
+
+from peewee_conv import Project, retention
+
+
+@pytest.fixture
+def transactions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the transactions in which messages went."""
+    gone: list[int] = []
+    plain = retention._Run._work_off_some
+
+    def watched(self: Any, victims: Any, keep: Any) -> bool:
+        before = self._done
+        is_done = plain(self, victims, keep)
+        gone.append(sum(self._done[1:5]) - sum(before[1:5]))
+        return is_done
+
+    monkeypatch.setattr(retention._Run, "_work_off_some", watched)
+    return gone
+
+
+def test_a_long_conversation_goes_in_several_transactions(project: Project, transactions: list[int]) -> None:
+    talk(project, "long", messages=3500)
+
+    done = project.retain(max_conversations=0)
+
+    assert (done.conversations_deleted, done.messages_deleted) == (1, 3500)
+    assert len(transactions) >= 4
+    assert max(transactions) <= 1001
+
+
+def test_a_long_conversation_is_pruned_in_several_transactions(project: Project, transactions: list[int]) -> None:
+    talk(project, "long", messages=3500)
+
+    done = project.retain(prune=100)
+
+    assert (done.conversations_pruned, done.messages_pruned) == (1, 3400)
+    assert contents(project, "long") == list(range(3400, 3500))
+    assert max(transactions) <= 1001
+
+
+def test_many_conversations_go_in_several_transactions(project: Project, transactions: list[int]) -> None:
+    for number in range(150):
+        project.conversations.create(id=str(number))
+
+    assert project.retain(max_conversations=0).conversations_deleted == 150
+    assert len(transactions) == 2
+
+
+def test_what_an_interrupted_run_has_done_is_kept(project: Project) -> None:
+    talk(project, "long", messages=3500)
+
+    def interrupt(done: int, total: int) -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        project.retain(prune=100, on_progress=interrupt)
+
+    assert contents(project, "long") == list(range(1000, 3500))
+    assert project.check() == []
+    assert project.retain(prune=100).messages_pruned == 2400
+
+
+def test_others_write_meanwhile(project: Project) -> None:
+    talk(project, "long", messages=5000)
+    seen: list[int] = []
+
+    def append(done: int, total: int) -> None:
+        thread = threading.Thread(target=lambda: seen.append(talk_on(project)))
+        thread.start()
+        thread.join(10)
+
+    project.retain(prune=0, on_progress=append)
+
+    assert len(seen) >= 5
+    assert seen == list(range(5001, 5001 + len(seen)))
+    assert project.check() == []
+
+
+def talk_on(project: Project) -> int:
+    return project.conversations.add_message("long", "user", "long 0").sequence
+
+
+def test_progress_counts_what_went(project: Project) -> None:
+    talk(project, "long", messages=2500)
+    seen: list[tuple[int, int]] = []
+
+    project.retain(max_conversations=0, on_progress=lambda done, total: seen.append((done, total)))
+
+    assert seen[-1] == (2501, 0)
+    assert seen == sorted(seen)
