@@ -1,15 +1,44 @@
-"""What the tests of sessions share: objects to store, and the file as somebody else sees it."""
+"""What the tests of sessions share: sessions, objects to store, and the file as somebody else sees it."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from peewee_conv.compat.feature_database import Feature, Schedule, get_database_path
+import pytest
+
+from peewee_conv.compat.feature_database import Feature, Schedule, SessionMaker, create_database, get_database_path
+from peewee_conv.compat.orm_session import Session
+
+#: Of a feature as a dictionary, in their order.
+FEATURE_KEYS = [
+    *("id", "priority", "category", "name", "description", "steps", "passes", "in_progress", "dependencies"),
+    *("needs_human_input", "human_input_request", "human_input_response"),
+]
+
+
+@pytest.fixture
+def maker(tmp_path: Path) -> SessionMaker:
+    return create_database(tmp_path)[1]
+
+
+@pytest.fixture
+def session(maker: SessionMaker) -> Iterator[Session]:
+    with maker() as session:
+        yield session
+
+
+@pytest.fixture
+def stored(session: Session) -> Feature:
+    """One feature that is committed."""
+    found = feature(steps=["open"], dependencies=[2, 3])
+    session.add(found)
+    session.commit()
+    return found
 
 
 def feature(name: str = "Log in", **values: Any) -> Feature:

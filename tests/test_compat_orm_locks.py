@@ -5,47 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from orm_tools import column, feature, in_thread, is_locked
+from orm_tools import maker as maker
+from orm_tools import session as session
+from orm_tools import stored as stored
 
-from peewee_conv.compat.feature_database import (
-    Feature,
-    SessionMaker,
-    create_database,
-    get_database_path,
-    text,
-)
+from peewee_conv.compat.feature_database import Feature, SessionMaker, get_database_path, text
 from peewee_conv.compat.orm_session import Session
-from peewee_conv.errors import (
-    DatabaseBusy,
-    FeatureNotFound,
-    ProjectInUse,
-)
-
-
-@pytest.fixture
-def maker(tmp_path: Path) -> SessionMaker:
-    return create_database(tmp_path)[1]
-
-
-@pytest.fixture
-def session(maker: SessionMaker) -> Iterator[Session]:
-    with maker() as session:
-        yield session
-
-
-@pytest.fixture
-def stored(session: Session) -> Feature:
-    """One feature that is committed."""
-    found = feature(steps=["open"], dependencies=[2, 3])
-    session.add(found)
-    session.commit()
-    return found
+from peewee_conv.errors import DatabaseBusy, FeatureNotFound, ProjectInUse
 
 
 def test_reading_takes_no_lock_and_waits_for_no_writer(session: Session, stored: Feature, tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from orm_tools import column, feature, schedule
+from orm_tools import maker as maker
+from orm_tools import session as session
+from orm_tools import stored as stored
 
 from peewee_conv.compat import orm_objects
 from peewee_conv.compat.feature_database import (
@@ -18,40 +21,12 @@ from peewee_conv.compat.feature_database import (
     SessionMaker,
     and_,
     case,
-    create_database,
     func,
     or_,
     text,
 )
 from peewee_conv.compat.orm_session import Session
-from peewee_conv.errors import (
-    DatabaseBusy,
-    DatabaseFailure,
-    FeatureNotFound,
-    InvalidArgument,
-    NotFound,
-)
-
-
-@pytest.fixture
-def maker(tmp_path: Path) -> SessionMaker:
-    return create_database(tmp_path)[1]
-
-
-@pytest.fixture
-def session(maker: SessionMaker) -> Iterator[Session]:
-    with maker() as session:
-        yield session
-
-
-@pytest.fixture
-def stored(session: Session) -> Feature:
-    """One feature that is committed."""
-    found = feature(steps=["open"], dependencies=[2, 3])
-    session.add(found)
-    session.commit()
-    return found
-
+from peewee_conv.errors import DatabaseBusy, DatabaseFailure, FeatureNotFound, InvalidArgument, NotFound
 
 # --- the caller's own SQL ---
 

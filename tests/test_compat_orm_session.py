@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from orm_tools import column, feature, is_locked, schedule
+from orm_tools import maker as maker
+from orm_tools import session as session
+from orm_tools import stored as stored
 
-from peewee_conv.compat.feature_database import (
-    Feature,
-    SessionMaker,
-    create_database,
-    get_database_path,
-    text,
-)
+from peewee_conv.compat.feature_database import Feature, SessionMaker, get_database_path, text
 from peewee_conv.compat.orm_session import Session
-from peewee_conv.errors import (
-    AlreadyExists,
-    DatabaseGone,
-    InvalidArgument,
-)
-
-
-@pytest.fixture
-def maker(tmp_path: Path) -> SessionMaker:
-    return create_database(tmp_path)[1]
-
-
-@pytest.fixture
-def session(maker: SessionMaker) -> Iterator[Session]:
-    with maker() as session:
-        yield session
-
-
-@pytest.fixture
-def stored(session: Session) -> Feature:
-    """One feature that is committed."""
-    found = feature(steps=["open"], dependencies=[2, 3])
-    session.add(found)
-    session.commit()
-    return found
-
+from peewee_conv.errors import AlreadyExists, DatabaseGone, InvalidArgument
 
 # --- writing ---
 

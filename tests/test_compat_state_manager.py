@@ -1,29 +1,22 @@
-"""The Sovereign Assistant's StateManager: its fourteen operations answer as they did, and what it promised holds."""
+"""The Sovereign Assistant's StateManager: its assistants and threads are as they were, and what it promised holds."""
 
 from __future__ import annotations
 
-import json
-import os
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from state_tools import SHARED, contents, say
+from state_tools import bot as bot
+from state_tools import manager as manager
+from state_tools import thread as thread
 
-from peewee_conv import Project, errors
+from peewee_conv import errors
 from peewee_conv.compat import state_manager
 from peewee_conv.compat.state_manager import (
     Assistant,
     AssistantNotFound,
-    Message,
     MessageNotFound,
     MessageRole,
     StateManager,
@@ -31,142 +24,6 @@ from peewee_conv.compat.state_manager import (
     Thread,
     ThreadNotFound,
 )
-
-SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture
-def manager() -> Iterator[StateManager]:
-    made = StateManager("sqlite:///:memory:")
-    yield made
-    made.engine.dispose()
-
-
-@pytest.fixture
-def bot(manager: StateManager) -> Assistant:
-    return manager.create_assistant("Aurora", "You analyse markets.")
-
-
-@pytest.fixture
-def thread(manager: StateManager, bot: Assistant) -> Thread:
-    return manager.create_thread(bot.id)
-
-
-def say(manager: StateManager, thread: Thread, *contents: str) -> list[Message]:
-    return [manager.add_message(thread.id, "user", content) for content in contents]
-
-
-def contents(messages: list[Message]) -> list[str]:
-    return [message.content for message in messages]
-
-
-# --- where it is ---
-
-
-def test_the_default_file_is_made_below_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-
-    manager = StateManager()
-
-    assert manager.database_url == "sqlite:///data/sovereign_assistant.db"
-    assert (tmp_path / "data" / "sovereign_assistant.db.project" / ".peewee_conv" / "assistant.db").is_file()
-    manager.engine.dispose()
-
-
-def test_the_environment_names_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/deep/talks.db")
-    manager = StateManager()
-
-    assert manager.engine.project == Project(tmp_path / "deep" / "talks.db.project")
-    manager.engine.dispose()
-
-
-def test_an_old_file_of_that_name_is_not_mistaken_for_nothing(tmp_path: Path) -> None:
-    old = tmp_path / "old.db"
-    with closing(sqlite3.connect(old)) as connection:
-        connection.execute("CREATE TABLE assistants (id VARCHAR(36) PRIMARY KEY)")
-    before = old.read_bytes()
-
-    with pytest.raises(StateManagerException, match="peewee-conv adopt") as caught:
-        StateManager(f"sqlite:///{old}")
-
-    assert isinstance(caught.value.__cause__, errors.ForeignDatabase)
-    assert (old.read_bytes(), os.listdir(tmp_path)) == (before, ["old.db"])
-
-
-def test_an_old_file_is_no_hindrance_once_there_is_a_project(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/old.db"
-    StateManager(url).create_assistant("Aurora", "You analyse markets.", assistant_id="a-1")
-    (tmp_path / "old.db").write_bytes(b"old")
-
-    assert StateManager(url).get_assistant("a-1").name == "Aurora"
-
-
-def test_an_empty_file_of_that_name_is_no_hindrance(tmp_path: Path) -> None:
-    (tmp_path / "new.db").touch()
-
-    assert StateManager(f"sqlite:///{tmp_path}/new.db").list_assistants() == []
-
-
-@pytest.mark.parametrize("url", ["postgresql://u:secret@h/d", "talks.db", "sqlite:///file:x?mode=memory"])
-def test_another_database_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(StateManagerException, match="invalid database_url") as caught:
-        StateManager(url)
-
-    assert "secret" not in str(caught.value)
-
-
-def test_a_database_in_memory_is_private_and_goes_with_its_disposal() -> None:
-    one, other = StateManager("sqlite:///:memory:"), StateManager("sqlite:///:memory:")
-    folder = one.engine.project.path
-    one.create_assistant("Aurora", "You analyse markets.")
-
-    assert other.list_assistants() == []
-    one.engine.dispose()
-    other.engine.dispose()
-
-    assert not folder.exists()
-    with pytest.raises(StateManagerException):
-        one.list_assistants()
-    assert not folder.exists()
-
-
-def test_a_database_in_memory_goes_with_the_process() -> None:
-    program = (
-        "from peewee_conv.compat.state_manager import StateManager; sm = StateManager('sqlite:///:memory:');"
-        "sm.create_assistant('A', 'I'); print(sm.engine.project.path)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-
-    assert done.stderr == ""
-    assert not Path(done.stdout.strip()).exists()
-
-
-def test_a_database_in_memory_serves_every_thread(manager: StateManager, thread: Thread) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        said = list(pool.map(lambda content: manager.add_message(thread.id, "user", content), "abcd"))
-
-    assert sorted(contents(said)) == sorted(contents(manager.get_messages(thread.id))) == list("abcd")
-
-
-def test_a_file_is_opened_again_after_a_disposal(tmp_path: Path) -> None:
-    manager = StateManager(f"sqlite:///{tmp_path}/talks.db")
-    bot = manager.create_assistant("Aurora", "You analyse markets.")
-    manager.engine.dispose()
-
-    assert manager.get_assistant(bot.id).threads == bot.threads == []
-
-
-def test_echo_logs_statements_without_their_values(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", logger="peewee_conv")  # and back in the end
-    caplog.handler.setLevel("DEBUG")
-
-    StateManager(f"sqlite:///{tmp_path}/talks.db", echo=True).create_assistant("Aurora", "Sesame.")
-
-    assert "INSERT INTO assistants" in caplog.text
-    assert "Sesame" not in caplog.text
-
 
 # --- assistants ---
 
@@ -359,94 +216,6 @@ def test_pages_beyond_the_first_thousand_are_reached(manager: StateManager) -> N
     assert [found.id for found in manager.list_assistants(skip=1200, limit=100)] == made[::-1][1200:1300]
     assert len(manager.list_assistants(limit=-1)) == 1500
     assert len(manager.list_assistants()) == 100
-
-
-# --- messages ---
-
-
-@pytest.mark.parametrize("role", ["user", "USER", "User", MessageRole.USER])
-def test_a_role_is_taken_in_any_case(manager: StateManager, thread: Thread, role: Any) -> None:
-    said = manager.add_message(thread.id, role, "", 3)
-
-    assert (said.role, said.role.value, said.content, said.token_count) == (MessageRole.USER, "user", "", 3)
-    assert (said.thread_id, len(said.id)) == (thread.id, 36)
-
-
-@pytest.mark.parametrize("role", ["robot", "tool", "", None, 5])
-def test_another_role_is_refused(manager: StateManager, thread: Thread, role: Any) -> None:
-    with pytest.raises(StateManagerException, match=f"^Invalid role: {role}$"):
-        manager.add_message(thread.id, role, "x")
-
-
-@pytest.mark.parametrize(("content", "tokens"), [(None, 1), ("x", -1), ("x", "5")])
-def test_a_message_that_cannot_be_kept_is_refused(
-    manager: StateManager, thread: Thread, content: Any, tokens: Any
-) -> None:
-    with pytest.raises(StateManagerException):
-        manager.add_message(thread.id, "user", content, tokens)
-
-    assert thread.messages == []
-
-
-def test_roles_are_stored_as_the_values_that_were_promised(manager: StateManager, thread: Thread) -> None:
-    manager.add_message(thread.id, "SYSTEM", "x")
-
-    assert [said.role for said in manager.engine.project.conversations.messages(thread.id)] == ["system"]
-    with manager.get_session() as session:
-        assert session.query(Message).filter(Message.role == MessageRole.SYSTEM).count() == 1
-        assert session.query(Message).filter(Message.role == "system").count() == 1
-
-
-def test_messages_of_this_package_show_their_own_roles(manager: StateManager, thread: Thread) -> None:
-    said = manager.engine.project.conversations.add_message(thread.id, "tool", "42")
-
-    shown = manager.get_thread_context(thread.id)["messages"][0]
-
-    assert (shown["id"], shown["role"], shown["token_count"]) == (str(said.id), "tool", 0)
-
-
-def test_a_context_is_plain_and_whole(manager: StateManager, bot: Assistant, thread: Thread) -> None:
-    said = say(manager, thread, *map(str, range(150)))
-
-    context = manager.get_thread_context(thread.id)
-
-    assert list(context) == ["thread_id", "assistant_id", "created_at", "updated_at", "messages"]
-    assert (context["thread_id"], context["assistant_id"]) == (thread.id, bot.id)
-    assert json.loads(json.dumps(context)) == context
-    assert context["created_at"] == thread.created_at.isoformat()
-    assert [shown["id"] for shown in context["messages"]] == [message.id for message in said]
-    assert list(context["messages"][0]) == ["id", "role", "content", "timestamp", "token_count"]
-
-
-def test_messages_are_in_the_order_in_which_they_were_acknowledged(manager: StateManager, thread: Thread) -> None:
-    project = manager.engine.project
-    for content, year in (("a", 2030), ("b", 2020), ("c", 2020)):
-        project.conversations.add_message(thread.id, "user", content, created_at=datetime(year, 1, 1, tzinfo=UTC))
-
-    assert contents(manager.get_messages(thread.id)) == ["a", "b", "c"]
-
-
-@SHARED
-@given(count=st.integers(0, 6), keep=st.integers(0, 8))
-def test_pruning_keeps_the_newest_and_says_how_many_went(
-    manager: StateManager, bot: Assistant, count: int, keep: int
-) -> None:
-    thread = manager.create_thread(bot.id)
-    said = say(manager, thread, *map(str, range(count)))
-
-    gone = manager.delete_old_messages(thread.id, keep)
-
-    assert gone == max(0, count - keep)
-    assert contents(manager.get_messages(thread.id)) == contents(said[gone:])
-
-
-def test_pruning_to_less_than_nothing_is_refused(manager: StateManager, thread: Thread) -> None:
-    say(manager, thread, *"abcde")
-
-    with pytest.raises(StateManagerException, match="-1"):
-        manager.delete_old_messages(thread.id, -1)
-
-    assert contents(manager.get_messages(thread.id)) == list("abcde")
 
 
 # --- names ---
