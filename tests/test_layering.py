@@ -1,4 +1,4 @@
-"""Imports only go down, services do not know each other, and modules and functions stay small."""
+"""Imports only go down, services do not know each other, and modules, functions and files of tests stay small."""
 
 from __future__ import annotations
 
@@ -136,6 +136,14 @@ def test_nothing_is_imported_by_star(name: str) -> None:
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_module_has_at_most_450_lines(name: str) -> None:
     assert len(SOURCES[name].read_text(encoding="utf-8").splitlines()) <= 450
+
+
+def test_no_file_of_tests_has_more_than_450_lines() -> None:
+    paths = sorted(Path(__file__).parent.rglob("*.py"))
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+
+    assert len(lengths) > 100
+    assert {name: lines for name, lines in lengths.items() if lines > 450} == {}
 
 
 def test_most_functions_are_short() -> None:
