@@ -17,9 +17,15 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
 
-JournalMode = Literal["wal", "delete"]
+from .named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    JournalMode = Literal["wal", "delete"]
+    Row = tuple[bytes, bytes, "Mount"]  # the id of a mount, that of its parent, and the mount
 
 #: File systems of this machine's own disks and memory, by the names that Linux, macOS, BSD and (the last line, drive
 #: types) Windows have for them. ``fuseblk`` is what Linux calls NTFS and exFAT in user space.
@@ -119,10 +125,10 @@ def parse_mountinfo(table: bytes) -> list[Mount]:
     """
     rows = [_parse_mountinfo_line(line) for line in table.split(b"\n") if line]
     hidden = _find_covered(rows)
-    for row in rows:
-        if row.parent_id in hidden:
-            hidden.add(row.mount_id)
-    return [row.mount for row in rows if row.mount_id not in hidden]
+    for mount_id, parent_id, _ in rows:
+        if parent_id in hidden:
+            hidden.add(mount_id)
+    return [mount for mount_id, _, mount in rows if mount_id not in hidden]
 
 
 def parse_mount_output(output: str) -> list[Mount]:
@@ -174,34 +180,28 @@ def _normalize_macos(path: str) -> str:
     return path[len(_MACOS_DATA) :] if (path + "/").startswith(_MACOS_DATA + "/") else path
 
 
-class _Row(NamedTuple):
-    mount_id: bytes
-    parent_id: bytes
-    mount: Mount
-
-
 def _read_mountinfo() -> list[Mount]:
     with open(_MOUNTINFO, "rb") as table:  # not pathlib: importing it takes milliseconds
         return parse_mountinfo(table.read())
 
 
-def _parse_mountinfo_line(line: bytes) -> _Row:
+def _parse_mountinfo_line(line: bytes) -> Row:
     left, right = line.split(b" - ", 1)
     mount_id, parent_id, _, _, point, *_ = left.split(b" ", 5)
     if b"\\" in point:  # space, tab, newline, backslash and # are written in octal
         point = re.sub(rb"\\([0-3][0-7]{2})", lambda match: bytes([int(match[1], 8)]), point)
-    return _Row(mount_id, parent_id, Mount(os.fsdecode(point), right.split(b" ")[0].decode()))
+    return mount_id, parent_id, Mount(os.fsdecode(point), right.split(b" ")[0].decode())
 
 
-def _find_covered(rows: list[_Row]) -> set[bytes]:
+def _find_covered(rows: list[Row]) -> set[bytes]:
     # A mount is covered by a later one on the same parent and nearer to the root: every way down leads past it. Asking
     # for a later one keeps emulated tables right, which may name one parent for all.
     later: set[tuple[bytes, str]] = set()
     covered = set()
-    for row in reversed(rows):
-        if any((row.parent_id, above) in later for above in _parents(row.mount.mount_point)):
-            covered.add(row.mount_id)
-        later.add((row.parent_id, row.mount.mount_point))
+    for mount_id, parent_id, mount in reversed(rows):
+        if any((parent_id, above) in later for above in _parents(mount.mount_point)):
+            covered.add(mount_id)
+        later.add((parent_id, mount.mount_point))
     return covered
 
 

@@ -19,7 +19,7 @@ from .errors import InvalidArgument
 
 _MAX_LENGTH = 255
 _ALLOWED = "a text of 1 to 255 characters, none of them a control character or a lone surrogate"
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_FORBIDDEN = "[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # compiled for the first id that needs it: few do
 
 # Milliseconds and counter of the last id in one integer: a counter that is full carries over into the milliseconds.
 _last = 0
@@ -56,7 +56,7 @@ def check_id(argument: str, value: object) -> str:
     """
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_LENGTH:
         raise InvalidArgument(argument, value, _ALLOWED)
-    if not value.isprintable() and _FORBIDDEN.search(value):  # isprintable() alone would refuse joined emoji
+    if not value.isprintable() and re.search(_FORBIDDEN, value):  # isprintable() alone would refuse joined emoji
         raise InvalidArgument(argument, value, _ALLOWED)
     return value
 

@@ -155,7 +155,7 @@ def _append_all(connection: sqlite3.Connection, sql: Statements, key: Key, new: 
     sequences = range(last - len(new) + 1, last + 1)
     ids = range(number << 32 | sequences[0], (number << 32 | last) + 1)
     _insert(connection, zip(ids, repeat(number), sequences, strict=False), new)
-    return [(id, *message, "complete") for id, message in zip(ids, new, strict=True)]
+    return [(id, *message, None) for id, message in zip(ids, new, strict=True)]
 
 
 def _insert(connection: sqlite3.Connection, keys: Iterable[Row], new: list[NewMessage]) -> None:
@@ -209,6 +209,11 @@ def title_of(new: Iterable[NewMessage]) -> str | None:
 # --- windows ---
 
 _role = itemgetter(1)
+
+
+def newest(connection: sqlite3.Connection, sql: str, params: Row) -> list[Row]:
+    """Return the newest messages, oldest first."""
+    return window.oldest_first(rows(connection, sql, params), role=_role)
 
 
 def newest_window(

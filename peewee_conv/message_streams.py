@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from . import arguments, message_queries, search_index
 from .clock import from_text, to_text
 from .database.handle import Handle
-from .errors import AlreadyExists, ConversationNotFound, MessageNotFound, MessageStateConflict
+from .errors import AlreadyExists, ConversationNotFound, InvalidArgument, MessageNotFound, MessageStateConflict
 from .ids import check_id
-from .message_queries import Key, Row, one
+from .message_queries import Key, NewMessage, Row, one
 from .records import Message
 from .settings import Settings
 from .statements import STALE, Statements, run
@@ -154,8 +154,46 @@ class MessageStreams:
         self._none_or_missing(conversation_id)
         raise MessageNotFound(f"{conversation_id}/{sequence}")
 
+    # --- what all verbs of messages share ---
+
     def _key(self, conversation_id: str) -> Key:
         return check_id("conversation_id", conversation_id), self._owner
+
+    def _checked(
+        self,
+        now: str,
+        role: str,
+        content: str,
+        token_count: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        external_id: str | None = None,
+        created_at: datetime | None = None,
+    ) -> NewMessage:
+        content = arguments.content(content, self._settings.max_content_bytes)
+        if token_count is None and self._settings.count_tokens is not None:
+            token_count = self._settings.count_tokens(content)
+        return (
+            arguments.role(role),
+            content,
+            None if token_count is None else arguments.token_count(token_count),
+            None if metadata is None else arguments.optional_json_object("metadata", metadata),
+            None if external_id is None else check_id("external_id", external_id),
+            now if created_at is None else arguments.moment("created_at", created_at, now),
+        )
+
+    def _checked_mapping(self, now: str, place: int, message: Mapping[str, Any]) -> NewMessage:
+        if not isinstance(message, (dict, Mapping)):
+            raise InvalidArgument(f"messages[{place}]", type(message).__name__, "a mapping with 'role' and 'content'")
+        try:
+            return self._checked(now, **message)
+        except TypeError:  # a keyword too few or too many; or the caller's count_tokens raised it
+            if message.keys() >= message_queries.NEEDED_KEYS and message.keys() <= message_queries.KEYS:
+                raise
+            allowed = "keys role and content and, if wanted, " + ", ".join(sorted(message_queries.OPTIONAL_KEYS))
+            raise InvalidArgument(f"messages[{place}]", sorted(map(str, message)), allowed) from None
+        except InvalidArgument as error:
+            error.args = (f"messages[{place}]: {error.args[0]}",)
+            raise
 
     def _none_or_missing(self, conversation_id: str) -> list[Any]:
         """Tell an empty conversation from a missing one: asked only where there is no row."""
@@ -167,7 +205,13 @@ class MessageStreams:
 
 # --- on a connection ---
 
-_ID, _CONTENT, _TOKENS, _METADATA, _STATUS = 0, 2, 3, 4, 7  # places in a row of statements.MESSAGE
+_ID, _CONTENT, _TOKENS, _METADATA, _STATUS = (
+    0,
+    2,
+    3,
+    4,
+    7,
+)  # places in a row of statements.MESSAGE
 
 
 def _rewrite(
@@ -210,7 +254,7 @@ def _finish(
 
 
 def _open_content(row: Row) -> str:
-    if row[_STATUS] == "complete":
+    if row[_STATUS] is None:  # as statements.MESSAGE reads it
         raise MessageStateConflict(row[_ID] & 0xFFFFFFFF, "it is complete")
     content: str = row[_CONTENT]
     return content
@@ -232,7 +276,7 @@ def _store(
         "UPDATE messages SET content = ?, token_count = ?, metadata = ?, status = ?, streamed_at = ? WHERE id = ?",
         (content, tokens, metadata, status, streamed_at, row[_ID]),
     )
-    return (*row[:2], content, tokens, metadata, *row[5:7], status)
+    return (*row[:2], content, tokens, metadata, *row[5:7], None if status == "complete" else status)
 
 
 def _interrupt_stale(connection: sqlite3.Connection, owner: str, until: str, count: Count, now: str) -> int:

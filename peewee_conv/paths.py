@@ -19,7 +19,7 @@ LEGACY_FOLDERS = (".autoforge", ".autocoder", "")
 #: What SQLite keeps beside a database.
 SIDE_FILES = ("-journal", "-wal", "-shm")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # compiled for the first name that comes
 # What file systems answer that cannot sync a folder.
 _NO_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS}
 # Windows refuses these with any extension; a project must be portable between systems.
@@ -54,7 +54,7 @@ def check_project_name(name: object) -> str:
     """
     if not isinstance(name, str):
         raise InvalidProjectName(name, "it is no text")
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise InvalidProjectName(name, "it has a character that is not allowed, or a bad length")
     if ".." in name or name.endswith("."):
         raise InvalidProjectName(name, "dots may neither follow each other nor end it")

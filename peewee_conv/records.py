@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import repeat
 from operator import itemgetter
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -64,7 +63,7 @@ class Record(tuple[Any, ...]):
     @classmethod
     def all_of(cls, rows: Iterable[Iterable[Any]]) -> list[Self]:
         """Make a record of each row."""
-        return list(map(tuple.__new__, repeat(cls), rows))
+        return list(map(cls, rows))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values by name, ready for JSON: times as ISO 8601 text in UTC."""
@@ -181,7 +180,6 @@ class Message(Record):
     metadata: dict[str, Any] = json_object(5)
     external_id: str | None = column(6)
     created_at: datetime = moment(7)
-    status: Literal["complete", "streaming", "interrupted"] = column(8)
 
     @property
     def sequence(self) -> int:
@@ -189,11 +187,16 @@ class Message(Record):
         key: int = self[1]
         return key & 0xFFFFFFFF
 
+    @property
+    def status(self) -> Literal["complete", "streaming", "interrupted"]:
+        """How far it has been written."""
+        return self[8] or "complete"
+
     @classmethod
     def all_in(cls, conversation_id: str, rows: Iterable[tuple[Any, ...]]) -> list[Self]:
         """Make a record of each row, given without the id of the conversation that they have in common."""
         # All of it runs in C, and SQLite need not repeat the id for each row.
-        return cls.all_of(map((conversation_id,).__add__, rows))
+        return list(map(cls, map((conversation_id,).__add__, rows)))
 
 
 class SearchHit(Record):

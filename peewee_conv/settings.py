@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
 
 from .clock import now_text
 from .errors import InvalidArgument
+from .named_tuples import NamedTuple
 
-Durability = Literal["full", "normal"]
-JournalMode = Literal["auto", "wal", "delete"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    Durability = Literal["full", "normal"]
+    JournalMode = Literal["auto", "wal", "delete"]
 
 
 class Settings(NamedTuple):

@@ -1,7 +1,7 @@
 """The SQL of conversations and messages, in one place; a test runs each against the schema.
 
 Each text exists twice: for a whole project, and restricted to one owner. In both, parameter 1 is the id of the
-conversation and parameter 2 the owner (the empty text for a whole project).
+conversation and parameter 2 the owner, of whom the texts for a whole project do not ask.
 
 Where a value may be NULL, an append binds a stand-in for ``nullif``: the sqlite3 module takes half a microsecond to
 bind a ``None``, SQLite a tenth of that to compare.
@@ -21,7 +21,11 @@ CONVERSATION: Final = (
     "number, id, assistant_id, user_id, project_name, title, message_count, token_count, last_sequence,"
     " created_at, updated_at, metadata"
 )
-MESSAGE: Final = "id, role, content, token_count, metadata, external_id, created_at, status"
+# The status of most messages is read as NULL: that costs the sqlite3 module less than to make a text of each.
+MESSAGE: Final = (
+    "messages.id, role, content, messages.token_count, messages.metadata, external_id, messages.created_at,"
+    " nullif(status, 'complete')"
+)
 STORED_MESSAGE: Final = "id, conversation, sequence, role, content, token_count, metadata, external_id, created_at"
 PINNED: Final = "role IN ('system', 'developer')"  # the very text of idx_messages_pinned's WHERE
 
@@ -57,9 +61,11 @@ class Statement(str):
     arrange: itemgetter[Any]
 
     def __new__(cls, numbered: str) -> Statement:
-        """Take a text with two parameters or more."""
+        """Take a text with one parameter or more."""
         made = super().__new__(cls, re.sub(r"\?\d", "?", numbered))
-        made.arrange = itemgetter(*(int(number) - 1 for number in re.findall(r"\?(\d)", numbered)))
+        first, *others = (int(number) - 1 for number in re.findall(r"\?(\d)", numbered))
+        # Of a slice the answer is a tuple also where there is one parameter alone.
+        made.arrange = itemgetter(first, *others) if others else itemgetter(slice(first, first + 1))
         return made
 
 
@@ -75,14 +81,15 @@ class Statements:
     """
 
     def __init__(self, *, owned: bool) -> None:
-        of_owner = "user_id = ?2" if owned else "?2 = ''"
-        which = f"id = ?1 AND {of_owner}"
+        and_owner = " AND user_id = ?2" if owned else ""
+        which = f"conversations.id = ?1{and_owner}"
         number = f"(SELECT number FROM conversations WHERE {which})"
-        # Not "< number + 1 << 32": that is too much for 64 bits in the conversation of the highest number.
-        last = f"({number} << 32 | 4294967295)"
-        in_conversation = f"id > {number} << 32 AND id <= {last}"
+        # The conversation is looked up once. Not "< number + 1 << 32": that is too much for 64 bits in the conversation
+        # of the highest number.
+        select = f"SELECT {MESSAGE} FROM conversations CROSS JOIN messages WHERE {which}"
+        above, last = "messages.id > number << 32", "messages.id <= (number << 32 | 4294967295)"
         self.find = Statement(f"SELECT {CONVERSATION} FROM conversations WHERE {which}")
-        self.find_by_number = Statement(f"SELECT {CONVERSATION} FROM conversations WHERE number = ?1 AND {of_owner}")
+        self.find_by_number = Statement(f"SELECT {CONVERSATION} FROM conversations WHERE number = ?1{and_owner}")
         self.exists = Statement(f"SELECT 1 FROM conversations WHERE {which}")
         self.key = Statement(f"SELECT number, {LAST}, {INDEXED} FROM conversations WHERE {which}")
         self.delete = Statement(f"DELETE FROM conversations WHERE {which}")
@@ -113,23 +120,19 @@ class Statements:
             f"SELECT {MESSAGE} FROM messages WHERE conversation = {number} AND external_id = ?3"
         )
         self.after = Statement(
-            f"SELECT {MESSAGE} FROM messages WHERE id > ({number} << 32 | ?3) AND id <= {last} ORDER BY id LIMIT ?4"
+            f"{select} AND messages.id > (number << 32 | ?3) AND {last} ORDER BY messages.id LIMIT ?4"
         )
         self.before = Statement(
-            f"SELECT {MESSAGE} FROM messages WHERE id > {number} << 32 AND id < ({number} << 32 | ?3)"
-            " ORDER BY id DESC LIMIT ?4"
+            f"{select} AND {above} AND messages.id < (number << 32 | ?3) ORDER BY messages.id DESC LIMIT ?4"
         )
-        self.newest = Statement(
-            f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} AND {SEEN} ORDER BY id DESC LIMIT ?3"
-        )
+        self.newest = Statement(f"{select} AND {above} AND {last} AND {SEEN} ORDER BY messages.id DESC LIMIT ?3")
         # Parameters 3 and 4 are the pinned roles, '' for none; 5 says whether the instructions are pinned.
         self.newest_unpinned = Statement(
-            f"SELECT {MESSAGE} FROM messages WHERE {in_conversation} AND {SEEN} AND role NOT IN (?3, ?4)"
-            " ORDER BY id DESC LIMIT ?5"
+            f"{select} AND {above} AND {last} AND {SEEN} AND role NOT IN (?3, ?4) ORDER BY messages.id DESC LIMIT ?5"
         )
         # The first row is there for every conversation, with or without instructions.
         self.pinned = Statement(
-            "SELECT 0, 'system', instructions, NULL, NULL, NULL, assistants.updated_at, 'complete'"
+            "SELECT 0, 'system', instructions, NULL, NULL, NULL, assistants.updated_at, NULL"
             f" FROM (SELECT assistant_id FROM conversations WHERE {which})"
             " LEFT JOIN assistants ON ?5 AND assistants.id = assistant_id"
             f" UNION ALL SELECT {MESSAGE} FROM messages"
@@ -164,7 +167,7 @@ def search(index: str, filters: tuple[str, ...]) -> str:
     where = "".join(f" AND {condition}" for condition in filters)
     return (
         "SELECT conversations.id, messages.id, role, messages.content, messages.token_count, messages.metadata,"
-        " external_id, messages.created_at, messages.status, title,"
+        " external_id, messages.created_at, nullif(messages.status, 'complete'), title,"
         f" snippet({index}, 0, ?, ?, ?, ?), -rank"
         f" FROM {index} CROSS JOIN messages ON messages.id = {index}.rowid"
         " CROSS JOIN conversations ON number = messages.conversation"

@@ -88,9 +88,14 @@ def suffix(
     the call before it, the assistant's, would be refused by every provider: the window has both or neither.
     """
     kept = list(newest_first) if max_tokens is None else _fitting(newest_first, max_tokens, tokens)
-    del kept[_without_calls(kept, role) :]
-    kept.reverse()
-    return kept
+    return oldest_first(kept, role=role)
+
+
+def oldest_first(newest_first: list[Row], *, role: Callable[[Row], str]) -> list[Row]:
+    """Turn rows around, in place, without the oldest ones if those are results whose call is not among them."""
+    del newest_first[_without_calls(newest_first, role) :]
+    newest_first.reverse()
+    return newest_first
 
 
 def _without_calls(newest_first: list[Row], role: Callable[[Row], str]) -> int:

@@ -34,7 +34,6 @@ class Lease:
         "conn",
         "ctx",
         "database",
-        "has_cursors",
         "pid",
         "task",
         "transactions",
@@ -49,8 +48,7 @@ class Lease:
         self.transactions: list[Any] = []
         self.ctx: list[Any] = []
         self.commit_callbacks: list[Callable[[], Any]] = []
-        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
-        self.has_cursors = False
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] | None = None  # made for the first: most leases have none
         self._released = False
         this_thread.sentinel.leases.add(self)
 
@@ -58,22 +56,27 @@ class Lease:
 
     def check(self) -> None:
         """Raise if the connection must not be used any more: disposed, forked, or its transaction lost."""
+        if self.database.ended is not None or self._released:
+            self._check_end()
+        if self.transactions and not self.conn.in_transaction:
+            # What follows would be committed statement by statement, without what came before.
+            raise DatabaseIOError(self.database.path, "SQLite gave up this transaction, leave the atomic() block")
+
+    def _check_end(self) -> None:
         if self.database.ended == "forked":
             raise DatabaseGone(self.database.path, fork.INHERITED, fork.ADVICE)
         if self.database.is_killed or self._released:
             raise ProjectDisposed(self.database.path)
-        if self.transactions and not self.conn.in_transaction:
-            # What follows would be committed statement by statement, without what came before.
-            raise DatabaseIOError(self.database.path, "SQLite gave up this transaction, leave the atomic() block")
 
     def cursor(self) -> sqlite3.Cursor:
         """Return a cursor for Peewee; it is closed with the lease, so that no open SELECT keeps a snapshot."""
         self.check()
         self.check_task()
+        if self._cursors is None:
+            self._cursors = weakref.WeakSet()
         cursor = self.conn.cursor(_Cursor)
         cursor.open_ones = self._cursors
         self._cursors.add(cursor)
-        self.has_cursors = True
         return cursor
 
     @property
@@ -96,7 +99,7 @@ class Lease:
         """
         if self.transactions:
             return self.task is not current_task()
-        return self.has_cursors and len(self._cursors) > 0 and self.database.can_lend_aside
+        return bool(self._cursors) and self.database.can_lend_aside
 
     # --- the outermost transaction ---
 
@@ -161,7 +164,7 @@ class Lease:
             # fork hook has run.
             fork.leak(self, self.conn)
             return
-        for cursor in list(self._cursors):
+        for cursor in list(self._cursors or ()):
             cursor.close()
         if self.transactions or self.conn.in_transaction:
             self.transactions.clear()

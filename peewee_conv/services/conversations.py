@@ -207,7 +207,7 @@ class Conversations(MessageStreams):
             stored = self._stored(conversation_id, new)
             if stored is not None:
                 return stored
-        return Message.of((conversation_id, key, *new, "complete"))
+        return Message.of((conversation_id, key, *new, None))
 
     def add_messages(self, conversation_id: str, messages: Iterable[Mapping[str, Any]]) -> builtins.list[Message]:
         """Append messages in their order, all or none, and return them.
@@ -265,7 +265,6 @@ class Conversations(MessageStreams):
             params = (*self._key(conversation_id), page[-1].sequence, batch)
             page = Message.all_in(conversation_id, self._handle.read(message_queries.rows, self._sql.after, params))
 
-    @window.lets_through
     def context(
         self,
         conversation_id: str,
@@ -292,8 +291,22 @@ class Conversations(MessageStreams):
         A tool's result and the call before it, which is the assistant's last message before it, are never split: the
         window has both or neither.
         """
-        pins = arguments.any_of("pin", pin, window.PINS)
         limit = -1 if max_messages is None else arguments.whole("max_messages", max_messages, 1, 2**31 - 1)
+        if pin != () or max_tokens is not None or count_tokens is not None:
+            return self._fitting(conversation_id, limit, max_tokens, pin, count_tokens)
+        read = self._handle.read(message_queries.newest, self._sql.newest, (*self._key(conversation_id), limit))
+        return Message.all_in(conversation_id, read or self._none_or_missing(conversation_id))
+
+    @window.lets_through
+    def _fitting(
+        self,
+        conversation_id: str,
+        limit: int,
+        max_tokens: int | None,
+        pin: str | Collection[str],
+        count_tokens: Callable[[str], int] | None,
+    ) -> builtins.list[Message]:
+        pins = arguments.any_of("pin", pin, window.PINS)
         if max_tokens is not None:
             arguments.whole("max_tokens", max_tokens, 0, arguments.MAX_TOKENS)
         count, key = window.counter(count_tokens), self._key(conversation_id)
@@ -394,42 +407,6 @@ class Conversations(MessageStreams):
     def _rows(self, conversation_id: str, sql: str, *params: Any) -> Any:
         rows = self._handle.read(message_queries.rows, sql, (*self._key(conversation_id), *params))
         return rows or self._none_or_missing(conversation_id)
-
-    def _checked(
-        self,
-        now: str,
-        role: str,
-        content: str,
-        token_count: int | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        external_id: str | None = None,
-        created_at: datetime | None = None,
-    ) -> NewMessage:
-        content = arguments.content(content, self._settings.max_content_bytes)
-        if token_count is None and self._settings.count_tokens is not None:
-            token_count = self._settings.count_tokens(content)
-        return (
-            arguments.role(role),
-            content,
-            None if token_count is None else arguments.token_count(token_count),
-            None if metadata is None else arguments.optional_json_object("metadata", metadata),
-            None if external_id is None else check_id("external_id", external_id),
-            now if created_at is None else arguments.moment("created_at", created_at, now),
-        )
-
-    def _checked_mapping(self, now: str, place: int, message: Mapping[str, Any]) -> NewMessage:
-        if not isinstance(message, (dict, Mapping)):
-            raise InvalidArgument(f"messages[{place}]", type(message).__name__, "a mapping with 'role' and 'content'")
-        try:
-            return self._checked(now, **message)
-        except TypeError:  # a keyword too few or too many; or the caller's count_tokens raised it
-            if message.keys() >= message_queries.NEEDED_KEYS and message.keys() <= message_queries.KEYS:
-                raise
-            allowed = "keys role and content and, if wanted, " + ", ".join(sorted(message_queries.OPTIONAL_KEYS))
-            raise InvalidArgument(f"messages[{place}]", sorted(map(str, message)), allowed) from None
-        except InvalidArgument as error:
-            error.args = (f"messages[{place}]: {error.args[0]}",)
-            raise
 
     def _stored(self, conversation_id: str, new: NewMessage) -> Message | None:
         """Return the message that an append found in its way; ``None`` if it has gone since then.
