@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
 
 from .clock import to_text
 from .errors import InvalidArgument, InvalidContent, InvalidRole
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 ROLES: Final = ("system", "user", "assistant", "tool", "developer")
 MAX_TOKENS: Final = 2**53  # of a limit: it stays exact in JSON and JavaScript

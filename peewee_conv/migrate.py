@@ -17,7 +17,6 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import paths
 from .errors import (
@@ -29,14 +28,33 @@ from .errors import (
     PeeweeConvError,
     SchemaTooNew,
 )
+from .named_tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Protocol
+
     from playhouse.migrations import Runner
+
+    Translate = Callable[[Exception, str], PeeweeConvError]
+
+    class Legacy(Protocol):
+        """How the files of the application that had these tables before us become ours."""
+
+        def recognises(self, connection: sqlite3.Connection) -> bool:
+            """Say whether the file has that application's tables and columns."""
+            ...
+
+        def set_aside(self, connection: sqlite3.Connection) -> None:
+            """Move its tables into temporary ones, so that the scripts find an empty file."""
+
+        def fill(self, connection: sqlite3.Connection, path: str) -> None:
+            """Put its rows into the new tables, and those that the rules forbid into a file beside it."""
+
 
 logger = logging.getLogger("peewee_conv")
 
 APPLICATION_ID = 0x70776376  # "pwcv": tells our files from others that happen to have the same name and version
-Translate = Callable[[Exception, str], PeeweeConvError]
 
 
 class Script(NamedTuple):
@@ -53,20 +71,6 @@ class ScriptStatus(NamedTuple):
     number: int
     name: str
     applied: bool
-
-
-class Legacy(Protocol):
-    """How the files of the application that had these tables before us become ours."""
-
-    def recognises(self, connection: sqlite3.Connection) -> bool:
-        """Say whether the file has that application's tables and columns."""
-        ...
-
-    def set_aside(self, connection: sqlite3.Connection) -> None:
-        """Move its tables into temporary ones, so that the scripts find an empty file."""
-
-    def fill(self, connection: sqlite3.Connection, path: str) -> None:
-        """Put its rows into the new tables, and those that the rules forbid into a file beside it."""
 
 
 class Migrations:

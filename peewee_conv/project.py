@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack
 
 from . import paths
 from .database import files
@@ -21,8 +20,10 @@ from .schemas import assistant, features
 from .services.conversations import Conversations
 from .settings import Settings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any, Unpack
 
     from .backup import Backup, Restored
     from .health import Health, Repair

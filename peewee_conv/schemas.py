@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from .database.schema import Schema
-from .migrate import Legacy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .migrate import Legacy
 
 
 def _legacy_assistant() -> Legacy:

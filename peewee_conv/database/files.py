@@ -13,13 +13,16 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import Any
 
 from .. import filesystem, metrics, paths
 from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError
 from ..settings import Settings
 from . import fork
 from .faults import translate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 logger = logging.getLogger("peewee_conv")
 
@@ -28,7 +31,7 @@ JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024  # bytes that a write-ahead log keeps afte
 CACHED_STATEMENTS = 256
 _DRAFT_SECONDS = 3600
 # A database, its logs, its drafts and copies; and what could not be adopted from a file of any name.
-_OURS = re.compile(r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?|.*\.rejected(\.\d+)?\.jsonl(\.new-.*)?")
+_OURS = r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?|.*\.rejected(\.\d+)?\.jsonl(\.new-.*)?"
 
 
 class Connection(sqlite3.Connection):
@@ -210,7 +213,7 @@ def remove_folder(folder: str) -> bool:
     """
     try:
         names = os.listdir(folder)
-        if os.path.islink(folder) or not all(map(_OURS.fullmatch, names)):
+        if os.path.islink(folder) or not all(map(_is_ours, names)):
             _remove_ours(folder, names)
             logger.info("our files in %s deleted", folder)
             return True
@@ -229,7 +232,11 @@ def remove_folder(folder: str) -> bool:
     return True
 
 
+def _is_ours(name: str) -> bool:
+    return bool(re.fullmatch(_OURS, name))
+
+
 def _remove_ours(folder: str, names: list[str]) -> None:
     # The logs before their databases: the next file of the name must not find the log of this one.
-    for name in sorted(filter(_OURS.fullmatch, names), key=len, reverse=True):
+    for name in sorted(filter(_is_ours, names), key=len, reverse=True):
         os.unlink(os.path.join(folder, name))

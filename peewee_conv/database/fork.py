@@ -7,9 +7,10 @@ So what nobody uses is closed before a fork, and a file that was in use is refus
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from .files import Connection
 
 INHERITED: Final = "was inherited through a fork inside a transaction"

@@ -7,15 +7,16 @@ models can be defined and queries built, and refuses to connect.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
-
 from peewee import Database, DatabaseProxy, SqliteDatabase
 
 from ..errors import ProjectNotBound
 from .scope import bound_scope
 from .transactions import Transaction
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
     from .lease import Lease
     from .schema import Schema
 

@@ -33,8 +33,12 @@ from collections.abc import Callable
 import peewee
 
 from ..errors import InvalidArgument
-from ..migrate import Legacy, Migrations
+from ..migrate import Migrations
 from .proxy import ProjectProxy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..migrate import Legacy
 
 BUNDLED = ("assistant", "features")
 

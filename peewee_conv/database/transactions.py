@@ -10,12 +10,15 @@ import functools
 import sqlite3
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
 
 from ..errors import ProjectNotBound
 from .lease import Lease
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Transaction:
