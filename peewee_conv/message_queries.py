@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import repeat
 from operator import add, itemgetter
-from typing import Any, Final
 
 from . import search_index, statements, window
 from .database.handle import Handle
@@ -27,7 +26,11 @@ from .errors import (
 )
 from .statements import Statements, run
 
-Row = tuple[Any, ...]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+Row = tuple["Any", ...]
 #: role, content, token_count, metadata, external_id, created_at: as they are stored
 NewMessage = tuple[str, str, int | None, str | None, str | None, str]
 Key = tuple[str, str]  # the id of a conversation, and the owner, or the empty text

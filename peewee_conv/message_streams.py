@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
 
 from . import arguments, message_queries, search_index
 from .clock import from_text, to_text
@@ -20,6 +19,10 @@ from .message_queries import Key, NewMessage, Row, one
 from .records import Message
 from .settings import Settings
 from .statements import STALE, Statements, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _ROLES = ("assistant", "tool")
 _MAX_AGE = 366 * 86_400

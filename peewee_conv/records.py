@@ -10,12 +10,15 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from .clock import from_text, to_text
 from .errors import InvalidArgument
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Literal, Self, TypeVar
+
+    T = TypeVar("T")
 
 _STORED = "an object or an array; the file is damaged, see 'peewee-conv check'"
 
@@ -49,7 +52,7 @@ def stored_json(text: Any, kind: type[T]) -> T:
     return found
 
 
-class Record(tuple[Any, ...]):
+class Record(tuple["Any", ...]):
     """The base of all records: equal by value, hashable, picklable, readable."""
 
     __slots__ = ()
@@ -220,7 +223,7 @@ class SearchHit(Record):
         return Message.of(self[:9])
 
 
-class Page(list[T], Generic[T]):
+class Page(list["T"]):
     """One page of a list; iterate over it.
 
     :ivar next: pass it as ``after=`` for the following page; ``None`` on the last one.

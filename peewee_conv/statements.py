@@ -10,12 +10,14 @@ bind a ``None``, SQLite a tenth of that to compare.
 from __future__ import annotations
 
 import functools
-import re
 import sqlite3
 from operator import itemgetter
-from typing import Any, Final
 
 from .search_index import INDEXED, LAST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 CONVERSATION: Final = (
     "number, id, assistant_id, user_id, project_name, title, message_count, token_count, last_sequence,"
@@ -62,8 +64,9 @@ class Statement(str):
 
     def __new__(cls, numbered: str) -> Statement:
         """Take a text with one parameter or more."""
-        made = super().__new__(cls, re.sub(r"\?\d", "?", numbered))
-        first, *others = (int(number) - 1 for number in re.findall(r"\?(\d)", numbered))
+        head, *tails = numbered.split("?")
+        made = super().__new__(cls, "?".join([head, *(tail[1:] for tail in tails)]))
+        first, *others = (int(tail[0]) - 1 for tail in tails)
         # Of a slice the answer is a tuple also where there is one parameter alone.
         made.arrange = itemgetter(first, *others) if others else itemgetter(slice(first, first + 1))
         return made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
 
 from .. import arguments, keyset, message_queries, statements, window
 from ..arguments import UNSET, Unset
@@ -16,7 +15,11 @@ from ..message_queries import NewMessage
 from ..message_streams import MessageStreams
 from ..records import Conversation, Message, Page, SearchHit
 
-Order = Literal["activity", "created"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    Order = Literal["activity", "created"]
 
 _MARKS = ("[", "]")
 _ORDERS = {"activity": ("updated_at", 10), "created": ("created_at", 9)}  # the column, and its place in a record
