@@ -139,6 +139,7 @@ def _check_file(connection: sqlite3.Connection, path: str, schema: Schema) -> tu
     if not all(line.startswith(("index", "trigger")) for line in strange):
         return found, False
     found += health_checks.invalid_json(connection, schema)
+    found += health_checks.unreadable_times(connection, schema)
     if schema is assistant:
         found += health_checks.conversations(connection)
     return found, True

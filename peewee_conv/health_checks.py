@@ -10,6 +10,7 @@ import peewee
 
 from . import search_index
 from .database.schema import Schema
+from .fields import JsonField, TimeField
 
 _MOST = 100  # problems of one kind that are listed: a file with more needs no longer list
 
@@ -28,12 +29,20 @@ _COUNTS: Final = (
     " WHERE number = ?"
 )
 
+# What ``clock.from_text`` would refuse, said in SQL: a million rows in a second. With a modifier SQLite writes the day
+# that a date names, so that 30 February is not equal to itself; the comparison sees what is behind a NUL too.
+_TIME_SHAPE: Final = "0000-00-00T00:00:00.000000Z".replace("0", "[0-9]")
+_NO_TIME: Final = (
+    f"{{0}} IS NOT NULL AND NOT ({{0}} GLOB '{_TIME_SHAPE}' AND {{0}} >= '0001'"
+    " AND {0} IS strftime('%Y-%m-%dT%H:%M:%S', substr({0}, 1, 19), '+0 days') || substr({0}, 20, 8))"
+)
+
 
 class Problem(NamedTuple):
     """Something that is wrong with a database.
 
     :ivar kind: ``missing``, ``permissions``, ``corrupt``, ``foreign``, ``too_new``, ``outdated``, ``history``,
-        ``schema``, ``foreign_key``, ``json``, ``sequence_gap``, ``counts``, ``pending`` or ``search``.
+        ``schema``, ``foreign_key``, ``json``, ``time``, ``sequence_gap``, ``counts``, ``pending`` or ``search``.
     :ivar detail: what and where, without any content.
     :ivar repairable: a repair mends it without loss.
     """
@@ -65,7 +74,7 @@ def orphans(connection: sqlite3.Connection) -> list[Problem]:
 def invalid_json(connection: sqlite3.Connection, schema: Schema) -> list[Problem]:
     """Return the JSON columns, known by their fields in the models, that hold something else."""
     found = []
-    for table, column in sorted(_json_columns(schema)):
+    for table, column, _ in _columns(connection, schema, JsonField):
         invalid = f'SELECT count(*) FROM "{table}" WHERE "{column}" IS NOT NULL AND NOT json_valid("{column}")'
         count = connection.execute(invalid).fetchone()[0]
         if count:
@@ -73,14 +82,41 @@ def invalid_json(connection: sqlite3.Connection, schema: Schema) -> list[Problem
     return found
 
 
-def _json_columns(schema: Schema) -> Iterator[tuple[str, str]]:
-    from . import feature_models, models  # noqa: F401 - only what is imported is known to its schema
-    from .fields import JsonField
+def unreadable_times(connection: sqlite3.Connection, schema: Schema) -> list[Problem]:
+    """Return the columns of times, known by their fields in the models, that hold what no record can show as one."""
+    found = []
+    for table, column, keys in _columns(connection, schema, TimeField):
+        quoted = [f'"{key}"' for key in keys]
+        first = ", ".join([f"min({quoted[0]})", *quoted[1:]])  # of the others SQLite gives those of the same row
+        wrong = _NO_TIME.format(f'"{column}"')
+        rows = f'SELECT count(*), {first} FROM "{table}" WHERE {wrong}'
+        count, *values = connection.execute(rows).fetchone()
+        if count:
+            where = " and ".join(f"{key} is {value!r}" for key, value in zip(keys, values, strict=True))
+            detail = f"{column} is not a UTC time as YYYY-MM-DDTHH:MM:SS.ffffffZ in {count} of the rows"
+            found.append(Problem("time", f"{table}: {detail}, first where {where}", False))
+    return found
 
+
+def _columns(
+    connection: sqlite3.Connection, schema: Schema, kind: type[peewee.Field]
+) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return table, column and key of each field of a *kind* whose column the file has."""
+    from . import feature_models, models  # noqa: F401 - only what is imported is known to its schema
+
+    found = set()
     for model in _descendants(peewee.Model):
         if model._meta.database is schema.database:
-            columns = [field.column_name for field in model._meta.sorted_fields if isinstance(field, JsonField)]
-            yield from ((model._meta.table_name, column) for column in columns)
+            keys = tuple(field.column_name for field in model._meta.get_primary_keys()) or ("rowid",)
+            fields = [field for field in model._meta.sorted_fields if isinstance(field, kind)]
+            found |= {(model._meta.table_name, field.column_name, keys) for field in fields}
+    return [each for each in sorted(found) if _has_column(connection, *each[:2])]
+
+
+def _has_column(connection: sqlite3.Connection, table: str, column: str) -> bool:
+    """Return whether there is such a column: a model may be of a table that no migration makes."""
+    found = connection.execute("SELECT 1 FROM pragma_table_info(?) WHERE name = ? COLLATE NOCASE", (table, column))
+    return found.fetchone() is not None
 
 
 def _descendants(model: Any) -> Iterator[Any]:
