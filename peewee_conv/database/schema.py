@@ -29,6 +29,7 @@ import importlib
 import os
 import re
 from collections.abc import Callable
+from functools import cached_property
 
 import peewee
 
@@ -67,10 +68,11 @@ class Schema:
         self.migrations = migrations
         #: The database of the models: a proxy to the current project's file.
         self.database = ProjectProxy(self)
-        #: The base class of the models.
-        self.Model: type[peewee.Model] = self._base_model()
 
-    def _base_model(self) -> type[peewee.Model]:
+    @cached_property  # services never ask for it: most processes do without
+    def Model(self) -> type[peewee.Model]:
+        """The base class of the models."""
+
         class Meta:
             database = self.database
             legacy_table_names = False
