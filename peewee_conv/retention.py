@@ -118,6 +118,8 @@ def retain(
     :param on_progress: called after each transaction.
     :raises InvalidArgument: there is no rule, or a value is not allowed.
     :raises ProjectInUse: called inside a transaction of the project: this makes many of its own.
+    :raises DatabaseCorrupt: a trigger of somebody else or a damaged row keeps something from going. What went in the
+        transactions before is gone.
     """
     check_rules(rules)
     _refuse_transaction(project)
@@ -335,17 +337,22 @@ class _Run:
         conversations = self._project.conversations
         if keep is None and count <= _MESSAGES:
             conversations.delete(id)
+            if conversations.find(id) is not None:  # or it would be the next victim again, for ever
+                raise self._odd("a conversation is still there after its deletion")
             self._add(conversations_deleted=1, messages_deleted=count)
             return count
         left = max(keep or 0, count - _MESSAGES)
         gone = conversations.prune(id, left)
-        if not gone:  # or it would be the next victim again, for ever
-            raise DatabaseCorrupt(self._project.database_path(), "a conversation has not the messages that it counts")
+        if not gone:
+            raise self._odd("a conversation has not the messages that it counts")
         if keep is None:
             self._add(messages_deleted=gone)
         else:
             self._add(messages_pruned=gone, conversations_pruned=int(left == keep))
         return gone
+
+    def _odd(self, detail: str) -> DatabaseCorrupt:
+        return DatabaseCorrupt(self._project.database_path(), detail)
 
     def _fit(self, limit: int) -> bool:
         """Bring the file below *limit*, or as near as its conversations let it; return whether it was vacuumed."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
+from account_tools import Clock
 from retention_tools import Interrupted, contents, talk
 from retention_tools import project as project
 from retention_tools import talks as talks
 
 from peewee_conv import Project, retention
+from peewee_conv.errors import DatabaseCorrupt
 
 
 @pytest.fixture
@@ -99,3 +103,45 @@ def test_progress_counts_what_went(project: Project) -> None:
 
     assert seen[-1] == (2501, 0)
     assert seen == sorted(seen)
+
+
+# --- rows that do not go ---
+
+KEEPERS = {
+    "ignores": "BEFORE DELETE ON conversations WHEN OLD.id = 'kept' BEGIN SELECT RAISE(IGNORE); END",
+    "puts back": "AFTER DELETE ON conversations WHEN OLD.id = 'kept' BEGIN"
+    " INSERT INTO conversations (id, created_at, updated_at) VALUES (OLD.id, OLD.created_at, OLD.updated_at); END",
+}
+
+
+@pytest.fixture(params=KEEPERS)
+def guarded(request: pytest.FixtureRequest, project: Project, clock: Clock) -> Project:
+    """Two old conversations; a trigger of somebody else keeps the second from going."""
+    talk(project, "old", messages=1500)
+    clock.advance(days=1)
+    talk(project, "kept")
+    project.conversations.search("kept")
+    project.dispose()
+    with closing(sqlite3.connect(project.database_path())) as connection:
+        connection.execute(f"CREATE TRIGGER hidden {KEEPERS[request.param]}")
+    clock.advance(days=2)
+    return Project(project.path, now=clock)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("rules", [{"inactive_days": 1}, {"max_conversations": 0}, {"max_size_bytes": 1}], ids=str)
+def test_a_trigger_that_keeps_a_conversation_ends_the_run_with_an_error(guarded: Project, rules: Any) -> None:
+    with pytest.raises(DatabaseCorrupt, match="a conversation is still there after its deletion"):
+        guarded.retain(**rules)
+
+    assert contents(guarded, "kept") == [0, 1, 2]
+    assert len(guarded.conversations.search("kept")) == 3
+    assert [problem.detail for problem in guarded.check()] == ["trigger hidden is not of this schema"]
+
+
+@pytest.mark.timeout(20)
+def test_transactions_before_such_a_conversation_are_kept(guarded: Project) -> None:
+    with pytest.raises(DatabaseCorrupt):
+        guarded.retain(max_conversations=0)
+
+    assert contents(guarded, "old") == list(range(1000, 1500))
