@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from . import paths
 from .errors import MissingExtra, PeeweeConvError
 from .project import Project
 
@@ -62,7 +63,7 @@ def stats(names: Sequence[str]) -> None:
 def backup(folder: str, names: Sequence[str], overwrite: bool) -> None:
     """Copy projects, all or those named, to FOLDER/PROJECT.db while they are in use."""
     try:
-        os.makedirs(folder, exist_ok=True)
+        paths.make_data_folder(os.path.abspath(folder))
     except OSError as error:
         raise click.ClickException(f"{folder}: {error.strerror}") from error
     flags = ["--overwrite"] if overwrite else []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -85,6 +87,18 @@ def test_backup_copies_every_project(root: Path, tmp_path: Path) -> None:
 
     assert [first.exit_code, second.exit_code, third.exit_code] == [0, 2, 0]
     assert sorted(path.name for path in folder.iterdir()) == ["aurora.db", "borealis.db"]
+
+
+def test_backup_makes_a_folder_for_its_owner_alone(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0)
+    try:
+        done = run(make_app(root), "backup", "copies")
+    finally:
+        os.umask(before)
+
+    assert done.exit_code == 0
+    assert stat.S_IMODE((tmp_path / "copies").stat().st_mode) == 0o700
 
 
 def test_backup_into_a_folder_that_cannot_be_made_is_one_sentence(root: Path, tmp_path: Path) -> None:
