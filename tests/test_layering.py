@@ -17,7 +17,7 @@ import peewee_conv
 PACKAGE = Path(peewee_conv.__file__).parent
 #: The layers by name of module or package. What is not named here is a helper of whoever imports it.
 LAYERS = [
-    ["errors", "clock", "metrics"],
+    ["errors", "clock", "counters", "metrics"],
     ["paths", "filesystem", "migrate"],
     ["database", "schemas", "settings"],
     ["models", "feature_models", "records", "account_records", "feature_records"],

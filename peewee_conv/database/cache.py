@@ -14,9 +14,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from .. import metrics, paths
+from .. import counters, paths
 from ..errors import InvalidArgument, LimitReached, ProjectDisposed, ProjectInUse
 from ..settings import Settings
 from . import fork
@@ -25,6 +24,7 @@ from .lease import Lease
 from .pool import Ended, ProjectDatabase
 from .scope import Scope, current_scope
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .schema import Schema
 
@@ -134,7 +134,7 @@ class Cache:
         with self._lock:
             return [database for (path, _), database in self._databases.items() if root in (None, path)]
 
-    def look(self) -> tuple[int, list[metrics.Open]]:
+    def look(self) -> tuple[int, list[counters.Open]]:
         """Return the bound on connections, and what is open."""
         return self.limit, [each.look() for each in self.open_databases() if each.connection_count]
 
@@ -218,7 +218,7 @@ class Cache:
                     self._connections += 1
                     return
             if self._evict_one():
-                metrics.evicted()
+                counters.evicted()
                 continue
             with self._lock:
                 self._waiting += 1
@@ -286,7 +286,7 @@ class Cache:
         self._lock = threading.Condition()  # another thread may have held the old one when it vanished
         self._forking = threading.Lock()
         self._connections = self._waiting = 0
-        metrics.begin_anew()
+        counters.begin_anew()
 
 
 def _default_limit() -> int:
@@ -295,16 +295,14 @@ def _default_limit() -> int:
     A connection in WAL mode has two descriptors and its file a third.
     """
     try:
-        import resource
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    except (ImportError, OSError, ValueError):
+        soft = os.sysconf("SC_OPEN_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows has no such question
         return 64
     return 64 if soft < 0 else max(4, min(64, soft // 2 // 3))
 
 
 cache = Cache(_default_limit())
-metrics.watch(cache.look)
+counters.watch(cache.look)
 
 
 def set_connection_limit(limit: int) -> None:

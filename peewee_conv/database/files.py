@@ -14,7 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from .. import filesystem, metrics, paths
+from .. import counters, filesystem, paths
 from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError
 from ..settings import Settings
 from . import fork
@@ -39,17 +39,17 @@ class Connection(sqlite3.Connection):
 
     path: str
     identity: tuple[int, int]
-    counts: metrics.Counts
+    counts: counters.Counts
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.counts = metrics.Counts()
+        self.counts = counters.Counts()
 
     def close(self) -> None:
         """Close the file; a child process does not inherit it any more."""
         super().close()
         fork.opened.discard(self)
-        metrics.closed(self.counts)
+        counters.closed(self.counts)
 
 
 def connect(path: str, settings: Settings) -> Connection:

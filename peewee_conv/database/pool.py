@@ -13,11 +13,10 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from peewee import PeeweeException, SqliteDatabase
 
-from .. import metrics, migrate, paths
+from .. import counters, migrate, paths
 from ..errors import (
     DatabaseBusy,
     DatabaseGone,
@@ -33,7 +32,10 @@ from .sizes import SizeWatch
 from .transactions import Transaction
 from .writer import Writer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
     from .cache import Binding, Cache
     from .schema import Schema
 
@@ -42,7 +44,7 @@ logger = logging.getLogger("peewee_conv")
 _ticks = itertools.count(1)
 _PATIENCE = 0.05  # seconds: ten times as long as a thread may keep the interpreter to itself
 _READS = ("SELECT", "PRAGMA", "EXPLAI", "VALUES")
-_WRITES = re.compile(r"\b(insert|update|delete|replace)\b", re.IGNORECASE)
+_WRITES = r"\b(insert|update|delete|replace)\b"
 
 
 class Ended(Exception):
@@ -185,10 +187,9 @@ class ProjectDatabase(SqliteDatabase):
         """How many connections are open, used or not."""
         return self._out + len(self._idle)
 
-    def look(self) -> metrics.Open:
+    def look(self) -> counters.Open:
         """Return how large it is at this moment."""
-        sizes = (paths.size(self.path), paths.size(self.path + "-wal"))
-        return metrics.Open(self.schema.name, self.connection_count, *sizes)
+        return self.schema.name, self.connection_count, paths.size(self.path), paths.size(self.path + "-wal")
 
     def take_idle(self, *, all_: bool) -> list[Connection]:
         """Remove and return idle connections: all of them, or the one that was used longest ago."""
@@ -256,7 +257,7 @@ class ProjectDatabase(SqliteDatabase):
                 self._upgrade(connection)
             files.configure(connection, self.path, self.settings, mode)
             self._add_conn_hooks(connection)  # type: ignore[attr-defined]
-            metrics.opened(self.schema.name, connection.counts)
+            counters.opened(self.schema.name, connection.counts)
         except BaseException:
             connection.close()
             raise
@@ -313,7 +314,7 @@ class ProjectDatabase(SqliteDatabase):
 
     def count_failure(self, error: PeeweeConvError | PeeweeException) -> None:
         """Count an error that the caller gets."""
-        metrics.failed(self.schema.name, error)
+        counters.failed(self.schema.name, error)
 
     # --- what Peewee sees: the connection of the current scope ---
 
@@ -397,4 +398,4 @@ class ProjectDatabase(SqliteDatabase):
 def only_reads(sql: str) -> bool:
     """Say whether a statement surely writes nothing: reading waits for no writer."""
     verb = sql.lstrip()[:6].upper()
-    return verb in _READS or (verb.startswith("WITH") and not _WRITES.search(sql))
+    return verb in _READS or (verb.startswith("WITH") and not re.search(_WRITES, sql, re.IGNORECASE))

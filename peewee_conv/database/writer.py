@@ -15,13 +15,17 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
 
+from ..counters import BOUNDS, Counts
 from ..errors import DatabaseBusy, DatabaseFailure, DatabaseIOError, PeeweeConvError
-from ..metrics import BOUNDS, Counts
 from .faults import translate
 
-Work = Callable[..., Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Work = Callable[..., Any]
+
 _BATCH = 256  # callers that share one commit at most; bounds how long the first of them waits for the last
 
 

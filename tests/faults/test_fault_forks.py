@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fault_tools import Child, assert_sound, in_child, open_files, run_script, wait_for
 
-from peewee_conv import Project, metrics
+from peewee_conv import Project, counters, metrics
 from peewee_conv.database.cache import cache
 from peewee_conv.errors import DatabaseBusy, DatabaseGone, ProjectDisposed
 from peewee_conv.models import Conversation, Message, assistant
@@ -128,7 +128,7 @@ def locks_of(project: Project) -> dict[str, list[object]]:
         "the pool": [database._mutex],
         "an opening": [database._opening],
         "the queue of writers": [database.writer._mutex],
-        "the metrics": [metrics._lock],
+        "the metrics": [counters._lock],
     }
 
 
