@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any, TypeVar, TypeVarTuple
 
 from .cache import Binding
 from .faults import COUNTED
@@ -16,8 +15,12 @@ from .lease import Lease
 from .schema import Schema
 from .scope import current_scope
 
-Arguments = TypeVarTuple("Arguments")
-Result = TypeVar("Result")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar, TypeVarTuple
+
+    Arguments = TypeVarTuple("Arguments")
+    Result = TypeVar("Result")
 
 _PATIENCE_MS = 250  # of who can do without the write
 
