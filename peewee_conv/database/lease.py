@@ -12,13 +12,15 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from ..errors import DatabaseBusy, DatabaseGone, DatabaseIOError, ProjectDisposed
 from . import fork
 from .faults import COUNTED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .files import Connection
     from .pool import ProjectDatabase
 
