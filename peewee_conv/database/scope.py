@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
 from ..errors import DatabaseGone, ProjectInUse, ProjectNotBound
 from . import fork
 from .lease import Lease, this_thread
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .cache import Binding
     from .schema import Schema
