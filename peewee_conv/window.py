@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from . import arguments
 from .errors import InvalidArgument
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final, TypeVar
+
     from .records import Message
+
+    Row = TypeVar("Row")
+    Method = TypeVar("Method", bound=Callable[..., Any])
 
 #: What can be kept in a window whatever its age.
 PINS: Final = ("system", "developer", "instructions")
-
-Row = TypeVar("Row")
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class CounterFailed(Exception):
