@@ -18,6 +18,8 @@ AGENTS = "openai-agents"
 NO_GROUPS = "ours, group commit off"
 NO_INDEX = "ours, without search"
 INDEX_BY_TRIGGER = "reference, index by triggers"
+SHARED = "reference, one connection a file"
+BATCHES = "reference, one thread, 8 in a commit"
 
 OURS = (IN_SCOPE, PER_CALL, NO_SCOPE)
 RIVALS = (PEEWEE, SQLALCHEMY, AGENTS)
@@ -30,6 +32,8 @@ _PLACES = {
     NO_GROUPS: ("ours", "NoGroups"),
     NO_INDEX: ("ours", "NoIndex"),
     INDEX_BY_TRIGGER: ("reference", "IndexByTriggers"),
+    SHARED: ("reference", "Shared"),
+    BATCHES: ("reference", "Batches"),
     PEEWEE: ("plain_peewee", "PlainPeewee"),
     SQLALCHEMY: ("sqlalchemy_orm", "SqlalchemyOrm"),
     AGENTS: ("agents_session", "AgentsSession"),

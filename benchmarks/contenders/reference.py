@@ -176,3 +176,49 @@ class IndexByTriggers(Reference):
         data.copy_to(template, self.folder)
         data.index_by_triggers(data.path_in(self.folder))
         self.attach()
+
+
+class Shared(Reference):
+    """Hand-tuned sqlite3 with one connection for all threads, which take turns: what is left without more of them."""
+
+    def load(self, template: str) -> None:
+        """Copy the file."""
+        super().load(template)
+        self._turn = threading.Lock()
+        self._one: sqlite3.Connection | None = None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The only connection; whoever uses it has the turn."""
+        if self._one is None:
+            self._one = self.open()
+        return self._one
+
+    def append(self, conversation: str, role: str, content: str) -> tuple[int, int]:
+        """Append a message; return number and sequence."""
+        with self._turn:
+            return super().append(conversation, role, content)
+
+    def newest(self, conversation: str, count: int) -> list[tuple[Any, ...]]:
+        """Return the newest messages, oldest first."""
+        with self._turn:
+            return super().newest(conversation, count)
+
+    def close(self) -> None:
+        """Close the connection."""
+        super().close()
+        self._one = None
+
+
+class Batches(Reference):
+    """Hand-tuned sqlite3 in one thread that gets the messages of several callers at once, and waits for nobody."""
+
+    def append_together(self, messages: list[tuple[str, str, str]]) -> None:
+        """Append messages to as many conversations in one transaction."""
+        execute = self.connection.execute
+        time = now()
+        execute("BEGIN IMMEDIATE")
+        for conversation, role, content in messages:
+            number, sequence = execute(ALLOT, (1, 1, time, conversation)).fetchone()
+            execute(INSERT, (number << 32 | sequence, number, sequence, role, content, time))
+        execute("COMMIT")
