@@ -120,7 +120,6 @@ def guarded(request: pytest.FixtureRequest, project: Project, clock: Clock) -> P
     talk(project, "old", messages=1500)
     clock.advance(days=1)
     talk(project, "kept")
-    project.conversations.search("kept")
     project.dispose()
     with closing(sqlite3.connect(project.database_path())) as connection:
         connection.execute(f"CREATE TRIGGER hidden {KEEPERS[request.param]}")
