@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import statistics
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import peewee_conv
+from peewee_conv import Project
 
 PACKAGE = Path(peewee_conv.__file__).parent
 #: The layers by name of module or package. What is not named here is a helper of whoever imports it.
@@ -27,7 +29,37 @@ LAYERS = [
     ["compat", "adopt"],
     ["cli", "flask_ext", "flask_commands", "viewer", "demo", "__main__"],
 ]
-HEAVY = {"pathlib", "dataclasses", "asyncio", "inspect", "concurrent.futures", "playhouse", "flask", "logging.config"}
+#: What a start must not pay for. ``typing`` is for type checkers: "TYPE_CHECKING = False; if TYPE_CHECKING: ..." spares
+#: its import, which costs a tenth of Peewee's, and :mod:`peewee_conv.named_tuples` has what is needed at run time.
+HEAVY = {
+    *("asyncio", "concurrent.futures", "dataclasses", "enum", "inspect", "logging.config", "pathlib", "typing"),
+    *("flask", "playhouse", "prometheus_client", "peewee_conv.metrics"),
+}
+#: Tells what the modules of the package import, though somebody else may have loaded it before, and what is loaded.
+START = """
+import builtins, json, sqlite3, sys
+import peewee
+
+plain, asked, before = builtins.__import__, set(), set(sys.modules)
+
+def note(name, globals=None, locals=None, fromlist=(), level=0):
+    if globals and globals.get("__name__", "").partition(".")[0] == "peewee_conv" and not level:
+        asked.add(name)
+    return plain(name, globals, locals, fromlist, level)
+
+builtins.__import__ = note
+import peewee_conv
+{use}
+print(json.dumps({{"asked": sorted(asked), "loaded": sorted(set(sys.modules) - before)}}))
+"""
+USES = {
+    "an import": "",
+    "a first read": """
+project = peewee_conv.Project(sys.argv[1])
+assert project.conversations.context("talk")[-1].content == "What's the market outlook?"
+project.dispose()
+""",
+}
 
 
 def module_name(path: Path) -> str:
@@ -162,14 +194,16 @@ def test_there_is_no_module_without_a_subject() -> None:
     assert not {name.split(".")[-1] for name in SOURCES} & {"utils", "util", "helpers", "common", "misc", "base"}
 
 
-def test_importing_the_package_loads_peewee_and_little_else() -> None:
-    program = (
-        "import sqlite3, peewee, sys; before = set(sys.modules); import peewee_conv;"
-        "print(*sorted(set(sys.modules) - before))"
-    )
+@pytest.mark.parametrize("use", USES)
+def test_a_start_loads_peewee_and_little_else(project: Project, use: str) -> None:
+    project.conversations.add_message(project.conversations.create(id="talk").id, "user", "What's the market outlook?")
+    project.dispose()
 
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    command = [sys.executable, "-c", START.format(use=USES[use]), str(project.path)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
-    assert "peewee_conv.project" in loaded
-    assert {name for name in loaded if name in HEAVY or name.split(".")[0] in HEAVY} == set()
-    assert {name.split(".")[0] for name in loaded} <= {"peewee_conv", *sys.stdlib_module_names}
+    assert "peewee_conv.project" in found["loaded"]
+    assert {
+        name for name in {*found["asked"], *found["loaded"]} if name in HEAVY or name.split(".")[0] in HEAVY
+    } == set()
+    assert {name.split(".")[0] for name in found["loaded"]} <= {"peewee_conv", *sys.stdlib_module_names}
