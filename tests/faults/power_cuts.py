@@ -7,7 +7,8 @@ and deletes, through ``sqlite_layer``, and what the package itself makes, links,
 - what a file was when it was last synced, is there;
 - of later writes each is lost, kept or torn, sector by sector, whatever became of those before it; torn sectors and
   the room before a write that came through alone may hold garbage;
-- a name that appeared or vanished since its folder was last synced is the old or the new one, each on its own.
+- a name that appeared or vanished since its folder was last synced is the old or the new one, each on its own; a
+  folder keeps what is in it under either name.
 
 That is more than a file system with a journal would do, and as much as SQLite reckons with: bytes beside a write stay
 as they are (https://sqlite.org/psow.html).
@@ -27,7 +28,10 @@ from unittest import mock
 
 from sqlite_layer import Step, listening
 
-FOLDER = -1  # what the name of a folder leads to; every other number is a file
+ROOT = 0  # every file and folder has a number
+
+#: Where a name is: the number of its folder, and the name in it.
+Place = tuple[int, str]
 
 
 class Change(NamedTuple):
@@ -52,11 +56,11 @@ class Synced(NamedTuple):
 class Named(NamedTuple):
     """Names now lead elsewhere, all or none of them: to a file, a folder, or nowhere (``None``)."""
 
-    names: tuple[tuple[str, int | None], ...]
+    names: tuple[tuple[Place, int | None], ...]
 
 
 class FolderSynced(NamedTuple):
-    folder: str
+    folder: int
     begun: int
 
 
@@ -75,26 +79,33 @@ class Recording:
     def __init__(self, root: Path) -> None:
         self.root = str(root)
         self.events: list[Written | Synced | Named | FolderSynced | Mark] = []
-        self.names: dict[str, int | None] = {self.root: FOLDER}
+        self.numbers: dict[str, int] = {self.root: ROOT}  # by path, as it is now
+        self.folders = {ROOT}
         self.contents: dict[int, bytes] = {}  # at the beginning
+        self.before: dict[Place, int | None] = {}
         self._lock = threading.RLock()
-        self._files = 0
         self._handles: dict[int, int] = {}  # of SQLite
         self._descriptors: dict[int, str] = {}
+        self._next = ROOT + 1
         self._look(root)
-        self.before = dict(self.names)
 
     def _look(self, root: Path) -> None:
         for path in sorted(root.rglob("*")):
-            if path.is_dir():
-                self.names[str(path)] = FOLDER
-            else:
-                self.contents[self._new_file(str(path))] = path.read_bytes()
+            number = self.numbers[str(path)] = self._number(is_folder=path.is_dir())
+            self.before[self._place(str(path))] = number
+            if not path.is_dir():
+                self.contents[number] = path.read_bytes()
 
-    def _new_file(self, path: str) -> int:
-        self._files += 1
-        self.names[path] = self._files
-        return self._files
+    def _number(self, *, is_folder: bool = False) -> int:
+        number = self._next
+        self._next += 1
+        if is_folder:
+            self.folders.add(number)
+        return number
+
+    def _place(self, path: str) -> Place:
+        folder, name = os.path.split(path)
+        return self.numbers[folder], name
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -130,22 +141,23 @@ class Recording:
             self._name((step.path, None))
             begun = len(self.events)
         if step.syncs_folder:
-            self.events.append(FolderSynced(os.path.dirname(step.path), begun))
+            self.events.append(FolderSynced(self._place(step.path)[0], begun))
 
     def _open(self, step: Step) -> None:
-        if self.names.get(step.path) is None:
-            self._name((step.path, self._new_file(step.path)))
-        self._handles[step.file] = self.names[step.path] or 0
+        if step.path not in self.numbers:
+            self._name((step.path, self._number()))
+        self._handles[step.file] = self.numbers[step.path]
 
     # --- the package itself ---
 
     def _calls(self) -> dict[str, Callable[..., Any]]:
         noting = {
-            "link": lambda old, new: ((new, self.names[old]),),
-            "rename": lambda old, new: ((old, None), (new, self.names[old])),
-            "replace": lambda old, new: ((old, None), (new, self.names[old])),
+            "link": lambda old, new: ((new, self.numbers[old]),),
+            "rename": lambda old, new: ((old, None), (new, self.numbers[old])),
+            "replace": lambda old, new: ((old, None), (new, self.numbers[old])),
             "unlink": lambda path: ((path, None),),
-            "mkdir": lambda path, *_: ((path, FOLDER),),
+            "rmdir": lambda path: ((path, None),),
+            "mkdir": lambda path, *_: ((path, self._number(is_folder=True)),),
         }
         calls = {name: self._noting(getattr(os, name), names) for name, names in noting.items()}
         return {**calls, "open": self._opening(os.open), "fsync": self._on_fsync}
@@ -153,21 +165,27 @@ class Recording:
     def _noting(self, call: Callable[..., Any], names_of: Callable[..., Any]) -> Callable[..., Any]:
         def noting(path: Any, *args: Any, **kwargs: Any) -> Any:
             done = call(path, *args, **kwargs)
-            if self._is_ours(path):
+            full = self._full(path, kwargs.get("dir_fd"))
+            if self._is_ours(full):
                 with self._lock:
-                    self._name(*names_of(os.fspath(path), *args))
+                    self._name(*names_of(full, *args))
             return done
 
         return noting
 
+    def _full(self, path: Any, folder: int | None) -> Any:
+        """Return the path of what is named within an open folder."""
+        return os.fspath(path) if folder is None else os.path.join(self._descriptors.get(folder, ""), path)
+
     def _opening(self, call: Callable[..., int]) -> Callable[..., int]:
         def opening(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
             handle = call(path, flags, *args, **kwargs)
-            if self._is_ours(path):
+            full = self._full(path, kwargs.get("dir_fd"))
+            if self._is_ours(full):
                 with self._lock:
-                    self._descriptors[handle] = os.fspath(path)
-                    if flags & os.O_CREAT and self.names.get(path) is None:
-                        self._name((path, self._new_file(path)))
+                    self._descriptors[handle] = full
+                    if flags & os.O_CREAT and full not in self.numbers:
+                        self._name((full, self._number()))
             return handle
 
         return opening
@@ -175,11 +193,11 @@ class Recording:
     def _on_fsync(self, handle: int) -> None:
         with self._lock:
             path = self._descriptors.get(handle, "")
-            file = self.names.get(path)
-            if file == FOLDER:
-                self.events.append(FolderSynced(path, len(self.events)))
-            elif file is not None:
-                self._sync_content(path, file)
+            number = self.numbers.get(path)
+            if number in self.folders:
+                self.events.append(FolderSynced(number, len(self.events)))
+            elif number is not None:
+                self._sync_content(path, number)
 
     def _sync_content(self, path: str, file: int) -> None:
         """Note a file that was written by other means than SQLite; the package never syncs a database that is open."""
@@ -188,8 +206,20 @@ class Recording:
         self.events.append(Synced(file, len(self.events)))
 
     def _name(self, *names: tuple[str, int | None]) -> None:
-        self.names.update(names)
-        self.events.append(Named(names))
+        self.events.append(Named(tuple((self._place(path), number) for path, number in names)))
+        for path, number in names:
+            gone = self.numbers.pop(path, None)
+            if number is not None:
+                self.numbers[path] = number
+            elif gone in self.folders:
+                self._move_within(path, [each for each, at in names if at == gone])
+
+    def _move_within(self, old: str, new: list[str]) -> None:
+        """What was below a folder that has another name now is below that, or gone with it."""
+        for path in [path for path in self.numbers if path.startswith(old + os.sep)]:
+            number = self.numbers.pop(path)
+            for folder in new:
+                self.numbers[folder + path.removeprefix(old)] = number
 
     def _is_ours(self, path: Any) -> bool:
         return isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self.root)
@@ -245,7 +275,7 @@ class Disk:
     def _sync_folder(self, event: FolderSynced) -> None:
         waiting, self._unsynced_names = self._unsynced_names, []
         for at, named in waiting:
-            is_done = at < event.begun and all(os.path.dirname(path) == event.folder for path, _ in named.names)
+            is_done = at < event.begun and all(folder == event.folder for (folder, _), _ in named.names)
             if is_done:
                 self._names.update(named.names)
             else:
@@ -254,22 +284,35 @@ class Disk:
     def put(self, target: Path, chance: random.Random) -> None:
         """Make *target* what the disk may hold if the power fails now."""
         shutil.rmtree(target, ignore_errors=True)
-        names = self._surviving_names(chance)
-        made: dict[int, Path] = {}
-        for name in sorted(path for path, file in names.items() if file is not None):
-            path, file = target / os.path.relpath(name, self._recording.root), names[name]
-            if not path.parent.is_dir():
-                continue  # its folder has gone
-            if file == FOLDER:
-                path.mkdir(0o700)
-            elif file in made:
-                os.link(made[file], path)
-            else:
-                path.write_bytes(self._surviving_content(file or 0, chance))
-                path.chmod(0o600)
-                made[file or 0] = path
+        found: dict[int, list[tuple[str, int]]] = {}
+        for (folder, name), number in sorted(self._surviving_names(chance).items()):
+            if number is not None:
+                found.setdefault(folder, []).append((name, number))
+        target.mkdir(0o700, parents=True)
+        self._fill(target, ROOT, found, {}, chance)
 
-    def _surviving_names(self, chance: random.Random) -> dict[str, int | None]:
+    def _fill(
+        self,
+        target: Path,
+        folder: int,
+        found: dict[int, list[tuple[str, int]]],
+        made: dict[int, Path],
+        chance: random.Random,
+    ) -> None:
+        """Make what is in a folder; what is in one that has gone is not reached."""
+        for name, number in found.get(folder, ()):
+            path = target / name
+            if number in self._recording.folders:
+                path.mkdir(0o700)
+                self._fill(path, number, found, made, chance)
+            elif number in made:
+                os.link(made[number], path)
+            else:
+                path.write_bytes(self._surviving_content(number, chance))
+                path.chmod(0o600)
+                made[number] = path
+
+    def _surviving_names(self, chance: random.Random) -> dict[Place, int | None]:
         names = dict(self._names)
         waiting = [named for _, named in self._unsynced_names]
         how = chance.choice(("none", "all", "first", "any"))
