@@ -1,3 +1,7 @@
+import ast
+import inspect
+import sys
+
 from peewee_conv import __version__
 
 project = "peewee_conv"
@@ -27,6 +31,20 @@ _NOT_CONSTRUCTED = ("records", "account_records", "feature_records", "models", "
 def hide_signature(app, what, name, obj, options, signature, return_annotation):
     part = name.removeprefix("peewee_conv.").split(".")[0]
     return ("", None) if what == "class" and part in _NOT_CONSTRUCTED else None
+
+
+def load_types():
+    """Give the modules what they take from typing for type checkers alone, so that signatures can be read in full."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("peewee_conv.") and "TYPE_CHECKING" in vars(module):
+            for block in ast.parse(inspect.getsource(module)).body:
+                if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
+                    # Not modules of the package: a few of them need extras.
+                    types = [node for node in block.body if not getattr(node, "level", 0)]
+                    exec(compile(ast.Module(types, []), module.__file__, "exec"), vars(module))
+
+
+load_types()
 
 
 def setup(app):
