@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import inspection, migrate, paths
+from . import inspection, migrate, paths, versions
 from .database import files
 from .database.faults import translate
 from .database.schema import Schema
@@ -98,7 +98,7 @@ def _copy_live(project: Project, schema: Schema, draft: str, on_progress: Progre
     try:
         # What is read in a transaction stays as it is: without one, each write of another process starts all over.
         source.execute("BEGIN")
-        version = migrate.version(source)
+        version = versions.version(source)
         _copy(source, draft, on_progress)
         return version
     except sqlite3.Error as error:
@@ -134,7 +134,7 @@ def _check_copy(draft: str, path: str, version: int) -> None:
     try:
         with closing(_open(draft)) as copy:
             found, _ = inspection.damage(copy, quick=True)
-            if found or migrate.version(copy) != version:
+            if found or versions.version(copy) != version:
                 raise DatabaseCorrupt(path, f"its copy is damaged: {(found or ['another version'])[0]}")
     except sqlite3.Error as error:
         raise translate(error, draft) from error
@@ -185,17 +185,17 @@ def _copy_checked(source: str, draft: str, schema: Schema) -> int:
             _copy(connection, draft)
         with closing(_open(draft)) as copy:
             _check_backup(copy, source, schema)
-            return migrate.version(copy)
+            return versions.version(copy)
     except sqlite3.Error as error:
         raise translate(error, source) from error
 
 
 def _check_backup(copy: sqlite3.Connection, source: str, schema: Schema) -> None:
-    migrate.is_current(copy, source, schema.migrations)
+    versions.is_current(copy, source, schema.migrations)
     found, _ = inspection.damage(copy)
     if found:
         raise DatabaseCorrupt(source, f"the backup is damaged: {found[0]}")
-    if not migrate.version(copy):
+    if not versions.version(copy):
         raise ForeignDatabase(source, "this is no backup of peewee_conv")
     try:
         migrate.status(copy, source, schema.migrations)

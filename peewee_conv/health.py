@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from . import health_checks, inspection, migrate, paths, search_index
+from . import health_checks, inspection, migrate, paths, search_index, versions
 from .database import files, sizes
 from .database.faults import translate
 from .database.handle import Handle
@@ -121,7 +121,7 @@ def _looking_at(project: Project, path: str) -> Iterator[sqlite3.Connection]:
 def _check_file(connection: sqlite3.Connection, path: str, schema: Schema) -> tuple[list[Problem], bool]:
     """Return what is wrong in the file, and whether its tables are those that this release knows."""
     migrations = schema.migrations
-    is_current = migrate.is_current(connection, path, migrations)
+    is_current = versions.is_current(connection, path, migrations)
     damage, in_index = inspection.damage(connection)
     if damage:
         return [Problem("corrupt", line, False) for line in damage], False
@@ -130,7 +130,7 @@ def _check_file(connection: sqlite3.Connection, path: str, schema: Schema) -> tu
         migrate.status(connection, path, migrations)
     except MigrationFailed as error:
         return [*found, Problem("history", error.detail, False)], False
-    version = migrate.version(connection)
+    version = versions.version(connection)
     strange = inspection.differences(connection, migrations) if version else []  # 0: of an older application
     found += [Problem("schema", line, False) for line in strange]
     if not is_current:
@@ -218,7 +218,7 @@ def health(project: Project, schema: Schema = assistant) -> Health:
     if paths.identity(path) is None:
         return Health(path, False, 0, 0, None, wanted, reason, 0, len(names), names, sqlite3.sqlite_version, {}, [])
     with _looking_at(project, path) as connection:
-        version = migrate.version(connection)
+        version = versions.version(connection)
         mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
         counts = {
             name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]

@@ -7,9 +7,9 @@ import sqlite3
 from contextlib import closing
 from typing import Final
 
-from . import migrate
+from . import migrate, versions
 from .database.faults import translate
-from .migrate import Migrations
+from .versions import Migrations
 
 #: Kind and name of a table, index, view or trigger.
 Name = tuple[str, str]
@@ -57,7 +57,7 @@ def _raise_if_unreadable(lines: list[str]) -> None:
 
 def differences(connection: sqlite3.Connection, migrations: Migrations) -> list[str]:
     """Return in what the tables of the file differ from those that the scripts up to its version make."""
-    expected = _expected(migrations, migrate.version(connection))
+    expected = _expected(migrations, versions.version(connection))
     found = _schema(connection)
     missing = [f"{kind} {name} is missing" for kind, name in sorted(expected.keys() - found.keys())]
     added = [f"{kind} {name} is not of this schema" for kind, name in sorted(found.keys() - expected.keys())]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from . import arguments, inspection, migrate, paths
+from . import arguments, inspection, migrate, paths, versions
 from .database import files
 from .database.faults import translate
 from .database.files import Connection
@@ -61,7 +61,7 @@ def migration_status(project: Project, schema: Schema = assistant) -> MigrationS
         return MigrationStatus(schema.name, path, False, 0, migrations.head, pending)
     with _dedicated(project, path) as connection:
         scripts = migrate.status(connection, path, migrations)
-        return MigrationStatus(schema.name, path, True, migrate.version(connection), migrations.head, scripts)
+        return MigrationStatus(schema.name, path, True, versions.version(connection), migrations.head, scripts)
 
 
 def row_counts(project: Project, schema: Schema = assistant) -> dict[str, int]:
@@ -82,7 +82,7 @@ def upgrade(project: Project, schema: Schema = assistant) -> list[str]:
     """
     path, migrations = str(project.database_path(schema)), schema.migrations
     if paths.identity(path) is None:
-        Handle(project._binding, schema).read(migrate.version)
+        Handle(project._binding, schema).read(versions.version)
         return [script.name for script in migrations.scripts]
     keep_copies = project._binding.settings.keep_copies
     with _dedicated(project, path) as connection:

@@ -6,7 +6,7 @@ from .database.schema import Schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .migrate import Legacy
+    from .versions import Legacy
 
 
 def _legacy_assistant() -> Legacy:

@@ -17,7 +17,7 @@ from peewee_conv import Project
 from peewee_conv.clock import to_text
 from peewee_conv.database.cache import cache, set_connection_limit
 from peewee_conv.database.scope import current_scope
-from peewee_conv.migrate import Migrations
+from peewee_conv.versions import Migrations
 
 # A loaded machine is slow and right all the same: no example fails for the time that it took. One interpreter looks
 # for what breaks a property with all examples, the others for what differs there.

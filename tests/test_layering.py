@@ -20,7 +20,7 @@ PACKAGE = Path(peewee_conv.__file__).parent
 #: The layers by name of module or package. What is not named here is a helper of whoever imports it.
 LAYERS = [
     ["errors", "clock", "counters", "metrics"],
-    ["paths", "filesystem", "migrate"],
+    ["paths", "filesystem", "versions", "migrate"],
     ["database", "schemas", "settings"],
     ["models", "feature_models", "records", "account_records", "feature_records"],
     ["services", "transfer"],
@@ -33,7 +33,7 @@ LAYERS = [
 #: its import, which costs a tenth of Peewee's, and :mod:`peewee_conv.named_tuples` has what is needed at run time.
 HEAVY = {
     *("asyncio", "concurrent.futures", "dataclasses", "enum", "inspect", "logging.config", "pathlib", "typing"),
-    *("flask", "playhouse", "prometheus_client", "peewee_conv.metrics"),
+    *("flask", "playhouse", "prometheus_client", "peewee_conv.metrics", "peewee_conv.migrate"),
 }
 #: Tells what the modules of the package import, though somebody else may have loaded it before, and what is loaded.
 START = """
@@ -153,9 +153,9 @@ def test_services_do_not_import_each_other(name: str) -> None:
     assert {each for each in reached(name) if each.startswith("services.")} == set()
 
 
-@pytest.mark.parametrize("name", ["paths", "filesystem", "migrate"])
+@pytest.mark.parametrize("name", ["paths", "filesystem", "versions", "migrate"])
 def test_the_file_layer_knows_no_models(name: str) -> None:
-    assert reached(name) <= {"errors", "clock", "paths", "named_tuples"}
+    assert reached(name) <= {"errors", "clock", "paths", "named_tuples", "versions"}
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -13,7 +13,7 @@ import pytest
 from tickets import INITIAL, Tickets, make_tickets
 from upgrades import ADD_LABEL, BOOKKEEPING, FAILING, REBUILD, File, MakeScripts
 
-from peewee_conv import Project, maintenance, migrate
+from peewee_conv import Project, maintenance, versions
 from peewee_conv.errors import (
     DatabaseBusy,
     InvalidArgument,
@@ -40,7 +40,7 @@ def test_a_new_file_gets_every_script_in_order(file: File, scripts: MakeScripts)
 def test_an_upgraded_file_is_marked_as_ours(file: File, scripts: MakeScripts) -> None:
     file.upgrade(scripts(INITIAL))
 
-    assert file.run("PRAGMA application_id") == [(migrate.APPLICATION_ID,)]
+    assert file.run("PRAGMA application_id") == [(versions.APPLICATION_ID,)]
 
 
 def test_a_current_file_is_left_alone(file: File, scripts: MakeScripts) -> None:
@@ -252,7 +252,7 @@ def test_a_copy_from_before_a_rebuild_is_kept(filled: File, scripts: MakeScripts
 
     copy = filled.path.parent / "x.db.before-0002_step"
     connection = sqlite3.connect(copy)
-    assert [f"version {migrate.version(connection)}", *connection.iterdump()] == before
+    assert [f"version {versions.version(connection)}", *connection.iterdump()] == before
     connection.close()
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 

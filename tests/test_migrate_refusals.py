@@ -18,8 +18,8 @@ from peewee_conv.errors import (
     PeeweeConvError,
     SchemaTooNew,
 )
-from peewee_conv.migrate import Migrations
 from peewee_conv.models import assistant
+from peewee_conv.versions import Migrations
 
 MakeProject = Callable[..., Project]
 

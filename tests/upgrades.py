@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from peewee_conv import migrate
+from peewee_conv import migrate, versions
 from peewee_conv.database.faults import translate
-from peewee_conv.migrate import Migrations, ScriptStatus
+from peewee_conv.migrate import ScriptStatus
+from peewee_conv.versions import Migrations
 
 MakeScripts = Callable[..., Migrations]
 BOOKKEEPING = {"schema_migration", "schema_migration_name", "sqlite_sequence"}
@@ -64,7 +65,7 @@ class File:
 
     @property
     def version(self) -> int:
-        return migrate.version(self.connection)
+        return versions.version(self.connection)
 
     @property
     def tables(self) -> dict[str, str]:

@@ -12,9 +12,9 @@ from ..database.handle import Handle
 from ..database.schema import Schema
 from ..drafts import path_of
 from ..errors import InvalidArgument, SourceNotRecognised
-from ..migrate import APPLICATION_ID
 from ..project import Project
 from ..schemas import assistant, features
+from ..versions import APPLICATION_ID
 from . import autoforge, chatdf, haia, sovereign
 from .ledger import Ledger
 from .plan import Context, Progress, Step

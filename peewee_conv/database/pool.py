@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from peewee import PeeweeException, SqliteDatabase
 
-from .. import counters, migrate, paths
+from .. import counters, paths, versions
 from ..errors import (
     DatabaseBusy,
     DatabaseGone,
@@ -253,7 +253,7 @@ class ProjectDatabase(SqliteDatabase):
         connection = files.connect(self.path, self.settings)
         try:
             # The version comes before any pragma that writes: a newer or foreign file stays untouched.
-            if not migrate.is_current(connection, self.path, self.schema.migrations):
+            if not versions.is_current(connection, self.path, self.schema.migrations):
                 self._upgrade(connection)
             files.configure(connection, self.path, self.settings, mode)
             self._add_conn_hooks(connection)  # type: ignore[attr-defined]
@@ -273,6 +273,8 @@ class ProjectDatabase(SqliteDatabase):
     def _upgrade(self, connection: Connection) -> None:
         if not os.access(self.path if os.path.exists(self.path) else os.path.dirname(self.path), os.W_OK):
             raise DatabaseReadOnly(self.path, "the file needs an upgrade and cannot be written")
+        from .. import migrate  # here: most files that are opened need no upgrade
+
         migrate.upgrade(
             connection,
             self.path,

@@ -34,12 +34,12 @@ from functools import cached_property
 import peewee
 
 from ..errors import InvalidArgument
-from ..migrate import Migrations
+from ..versions import Migrations
 from .proxy import ProjectProxy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..migrate import Legacy
+    from ..versions import Legacy
 
 BUNDLED = ("assistant", "features")
 

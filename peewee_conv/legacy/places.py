@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from .. import paths
 from ..database.faults import translate
 from ..database.schema import Schema
-from ..migrate import APPLICATION_ID
+from ..versions import APPLICATION_ID
 
 logger = logging.getLogger("peewee_conv")
 
