@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from . import dependency_graph as graphs
 from . import human_input
+from .database.numbering import numbered
 from .errors import DependencyCycle, FeatureNotFound, FeatureStateConflict, InvalidArgument
 from .records import stored_json
 
@@ -23,6 +24,8 @@ COLUMNS: Final = (
 )
 # The same without the texts: what decides on the order of the queue.
 _STATE = "id, priority, '', '', '', '', passes, in_progress, dependencies, needs_human_input"
+# One that an application has set by its own SQL may be the highest that SQLite holds: it is shared then.
+_LAST_PRIORITY = "SELECT min(coalesce(max(priority), 0), 9223372036854775806) FROM features"
 _PASSES, _IN_PROGRESS, _DEPENDENCIES, _WAITS = 6, 7, 8, 9
 
 
@@ -90,13 +93,19 @@ def create(connection: sqlite3.Connection, items: list[dict[str, Any]]) -> list[
 
     ``depends_on_indices`` names earlier items of the same call.
     """
-    last = connection.execute("SELECT coalesce(max(priority), 0) FROM features").fetchone()[0]
+    last = connection.execute(_LAST_PRIORITY).fetchone()[0]
     ids: list[int] = []
     for item in items:
         dependencies = [*item["dependencies"], *(ids[index] for index in item["depends_on_indices"])]
         _check_exist(connection, item["where"] + "dependencies", dependencies)
         if item["priority"] is None:
-            last += 1
+            last = min(last + 1, 2**63 - 1)
+        ids.append(_insert(connection, item, last, dependencies))
+    return [find(connection, feature_id) for feature_id in ids]
+
+
+def _insert(connection: sqlite3.Connection, item: dict[str, Any], last: int, dependencies: Iterable[int]) -> int:
+    with numbered(connection, "features"):
         cursor = connection.execute(
             "INSERT INTO features (priority, category, name, description, steps, dependencies)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -109,8 +118,7 @@ def create(connection: sqlite3.Connection, items: list[dict[str, Any]]) -> list[
                 _dump_ids(dependencies),
             ),
         )
-        ids.append(cursor.lastrowid or 0)
-    return [find(connection, feature_id) for feature_id in ids]
+    return cursor.lastrowid or 0
 
 
 def _check_exist(connection: sqlite3.Connection, argument: str, ids: Iterable[int]) -> None:
@@ -203,8 +211,7 @@ def clear_in_progress(connection: sqlite3.Connection, feature_id: int) -> Row:
 
 def skip(connection: sqlite3.Connection, feature_id: int) -> Row:
     """Put a feature at the end of the queue."""
-    to_the_end = "priority = (SELECT max(priority) + 1 FROM features), in_progress = 0"
-    return _guarded(connection, feature_id, to_the_end, "passes = 0")
+    return _guarded(connection, feature_id, f"priority = ({_LAST_PRIORITY}) + 1, in_progress = 0", "passes = 0")
 
 
 def mark_in_progress(connection: sqlite3.Connection, feature_id: int) -> Row:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import from_text
 from ..database.handle import Handle
 from ..database.held import HeldTransaction
+from ..database.numbering import numbered
 from ..database.schema import Schema
 from ..errors import DatabaseFailure, InvalidArgument
 from . import caller_sql
@@ -89,10 +90,11 @@ class Store:
         """Run a statement, in the transaction if one is open.
 
         :raises InvalidArgument: a value breaks a rule of the table.
+        :raises LimitReached: a new row finds no id left.
         """
         try:
             with self.inside():
-                return self._handle.read(run, sql, params)
+                return self._handle.read(_numbered, run, sql, params)
         except DatabaseFailure as failure:
             if isinstance(failure.__cause__, sqlite3.IntegrityError):
                 allowed = f"what the rules of the table allow ({failure.__cause__})"
@@ -102,6 +104,11 @@ class Store:
     def run(self, query: Any) -> Fetched:
         """Run a query of Peewee."""
         return self.fetch(*query.sql())
+
+
+def _numbered(connection: sqlite3.Connection, run: Callable[..., Fetched], sql: str, params: Any) -> Fetched:
+    with numbered(connection):
+        return run(connection, sql, params)
 
 
 def _fetch_guarded(connection: sqlite3.Connection, sql: str, params: Any) -> Fetched:

@@ -63,7 +63,7 @@ def feature(row: Row, note: Note) -> Row:
     :raises Refused: a value cannot be held.
     """
     return {
-        "id": row["id"],
+        "id": rows.id_of(row),
         "priority": rows.whole(row["priority"], "priority", 999),
         "category": rows.text(row["category"], "category", "uncategorized"),
         "name": rows.text(row["name"], "name", f"Feature {row['id']}"),
@@ -120,7 +120,7 @@ def _parsed_or_none(value: Any, name: str, note: Note) -> Any:
 def schedule(row: Row, now: str) -> Row:
     """Return the new row of a schedule; *now* is the time of one that has none."""
     return {
-        "id": row["id"],
+        "id": rows.id_of(row),
         "project_name": row.get("project_name"),
         "start_time": row.get("start_time"),
         "duration_minutes": rows.whole(row.get("duration_minutes"), "duration_minutes"),
@@ -139,7 +139,7 @@ def override(row: Row, schedules: set[int], now: str) -> Row:
     if row.get("schedule_id") not in schedules:
         raise Refused(f"schedule {row.get('schedule_id')!r} does not exist")
     return {
-        "id": row["id"],
+        "id": rows.id_of(row),
         "schedule_id": row["schedule_id"],
         "override_type": row.get("override_type"),
         "expires_at": rows.time(row.get("expires_at"), "expires_at"),

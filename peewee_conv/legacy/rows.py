@@ -22,6 +22,8 @@ logger = logging.getLogger("peewee_conv")
 
 Row = dict[str, Any]
 
+_MAX_ID = 2**62
+
 
 class Refused(Exception):
     """A value that the rules of the new tables cannot hold; the text says which and why."""
@@ -147,6 +149,16 @@ def text(value: Any, name: str, default: str) -> str:
     if isinstance(value, bytes):
         raise Refused(f"{name} is no text")
     return str(value)
+
+
+def id_of(row: Row) -> Any:
+    """Return the id of a row, which SQLite itself checks.
+
+    :raises Refused: new rows, which get higher ones, would soon find none left.
+    """
+    if type(row["id"]) is int and row["id"] > _MAX_ID:
+        raise Refused(f"id is above {_MAX_ID}: none would be left for new rows")
+    return row["id"]
 
 
 def flag(value: Any, name: str, default: int = 0) -> int:

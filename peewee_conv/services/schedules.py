@@ -13,6 +13,7 @@ from .. import schedule_windows as windows
 from ..arguments import UNSET, Unset
 from ..clock import from_text
 from ..database.handle import Handle
+from ..database.numbering import numbered
 from ..errors import InvalidArgument, LimitReached, ScheduleNotFound
 from ..feature_records import Schedule, ScheduleOverride, Window
 
@@ -67,7 +68,7 @@ class Schedules:
         :param days_of_week: 0 to 127; bit 0 is Monday, bit 6 Sunday; 0 means never.
         :param max_concurrency: agents at once, 1 to 5.
         :param project_name: at most 50 characters; the name of the project's directory otherwise.
-        :raises LimitReached: the project has 50 schedules.
+        :raises LimitReached: the project has 50 schedules, or no id is left.
         """
         given = {
             "project_name": self._project_name if project_name is None else project_name,
@@ -291,10 +292,11 @@ def _all(connection: sqlite3.Connection) -> list[Any]:
 
 def _create(connection: sqlite3.Connection, values: dict[str, Any]) -> Any:
     marks = ", ".join("?" * len(values))
-    cursor = connection.execute(
-        f"INSERT INTO schedules ({', '.join(values)}) SELECT {marks} WHERE (SELECT count(*) FROM schedules) < ?",
-        (*values.values(), MAX_SCHEDULES),
-    )
+    with numbered(connection, "schedules"):
+        cursor = connection.execute(
+            f"INSERT INTO schedules ({', '.join(values)}) SELECT {marks} WHERE (SELECT count(*) FROM schedules) < ?",
+            (*values.values(), MAX_SCHEDULES),
+        )
     return _find(connection, cursor.lastrowid or 0) if cursor.rowcount == 1 else None
 
 
@@ -327,11 +329,12 @@ def _add_override(connection: sqlite3.Connection, schedule_id: int, kind: str, e
     connection.execute(
         "DELETE FROM schedule_overrides WHERE schedule_id = ? AND override_type = ?", (schedule_id, kind)
     )
-    return connection.execute(
-        "INSERT INTO schedule_overrides (schedule_id, override_type, expires_at, created_at) VALUES (?, ?, ?, ?)"
-        f" RETURNING {_OVERRIDE}",
-        (schedule_id, kind, expires_at, now),
-    ).fetchall()[0]
+    with numbered(connection, "schedule_overrides"):
+        return connection.execute(
+            "INSERT INTO schedule_overrides (schedule_id, override_type, expires_at, created_at) VALUES (?, ?, ?, ?)"
+            f" RETURNING {_OVERRIDE}",
+            (schedule_id, kind, expires_at, now),
+        ).fetchall()[0]
 
 
 def _purge(connection: sqlite3.Connection, now: str) -> int:
