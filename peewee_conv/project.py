@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 
 from . import paths
-from .database import files
 from .database.cache import cache
 from .database.faults import translate
 from .database.handle import Handle
@@ -255,10 +254,11 @@ class Project:
         Files in the places of older applications go too. Other files stay, and so does a data folder that has any.
         Other processes that have it open get ``DatabaseGone``.
         """
+        from .database import removal
         from .legacy import places
 
         self.dispose(timeout)
-        found = files.remove_folder(os.path.join(self._root, self._binding.settings.data_dir))
+        found = removal.remove_folder(os.path.join(self._root, self._binding.settings.data_dir))
         return any([found, *(places.remove(self._root, schema) for schema in _OLD_PLACES)])
 
 
@@ -346,6 +346,7 @@ class Projects:
         project.delete(timeout)
         with suppress(OSError):  # the application's own files live here too
             os.rmdir(self._path(name))
+            paths.sync(self._root)
         return True
 
     def upgrade(

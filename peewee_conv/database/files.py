@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -30,8 +29,6 @@ PAGE_SIZE = 8192  # bytes: reads messages of a few kB a quarter faster than 4 kB
 JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024  # bytes that a write-ahead log keeps after it was emptied
 CACHED_STATEMENTS = 256
 _DRAFT_SECONDS = 3600
-# A database, its logs, its drafts and copies; and what could not be adopted from a file of any name.
-_OURS = r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?|.*\.rejected(\.\d+)?\.jsonl(\.new-.*)?"
 
 
 class Connection(sqlite3.Connection):
@@ -64,7 +61,7 @@ def connect(path: str, settings: Settings) -> Connection:
         raise DatabaseGone(path, detail, fork.ADVICE)
     factory = _logging_connection() if logger.isEnabledFor(logging.DEBUG) else Connection
     connection = sqlite3.connect(
-        _uri(path),
+        uri(path),
         uri=True,
         timeout=settings.busy_timeout_ms / 1000,
         isolation_level=None,
@@ -86,7 +83,7 @@ def _logging_connection() -> type[Connection]:
     return LoggingConnection
 
 
-def _uri(path: str) -> str:
+def uri(path: str) -> str:
     """Return *path* as a URI, so that ``?``, ``#`` and ``:memory:`` in it are plain text."""
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     if os.sep == "\\":
@@ -139,7 +136,7 @@ def _switch_journal(connection: Connection, path: str, settings: Settings, mode:
 
 def create(path: str, settings: Settings, mode: str, build: Callable[[Connection], None]) -> None:
     """Make the file at *path*, with the tables that *build* makes, unless somebody else makes it first."""
-    paths.make_data_folder(os.path.dirname(path))
+    _make_folder(os.path.dirname(path))
     _remove_old_drafts(path)
     draft = f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -152,6 +149,16 @@ def create(path: str, settings: Settings, mode: str, build: Callable[[Connection
         paths.remove_database(draft)
     paths.sync(os.path.dirname(path))
     logger.info("%s created", path)
+
+
+def _make_folder(folder: str) -> None:
+    if os.path.isdir(folder):
+        return
+    from .removal import finish  # here: only the first file of a project comes by
+
+    with contextlib.suppress(OSError):  # what nobody may delete keeps no project from being made
+        finish(folder)
+    paths.make_data_folder(folder)
 
 
 def _remove_old_drafts(path: str) -> None:
@@ -204,39 +211,3 @@ def _link(draft: str, path: str) -> None:
 def _make_empty(path: str) -> None:
     """Make a file that is upgraded in place, under its own lock; beside it SQLite deletes what log there is."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-
-
-def remove_folder(folder: str) -> bool:
-    """Delete a data folder, or only our files in it if it has others too; return whether it was there.
-
-    :raises DatabaseFailure: the system refused; what is left can be deleted by another call.
-    """
-    try:
-        names = os.listdir(folder)
-        if os.path.islink(folder) or not all(map(_is_ours, names)):
-            _remove_ours(folder, names)
-            logger.info("our files in %s deleted", folder)
-            return True
-        import shutil  # here: it brings compressors along, and few processes delete a project
-
-        doomed = f"{folder}.deleted-{os.getpid()}-{os.urandom(4).hex()}"
-        # One rename: no database is ever seen without its log, or the log of a deleted one by its successor.
-        os.rename(folder, doomed)
-        paths.sync(os.path.dirname(folder))  # nor after a power cut
-        shutil.rmtree(doomed)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise translate(error, folder) from error
-    logger.info("%s deleted", folder)
-    return True
-
-
-def _is_ours(name: str) -> bool:
-    return bool(re.fullmatch(_OURS, name))
-
-
-def _remove_ours(folder: str, names: list[str]) -> None:
-    # The logs before their databases: the next file of the name must not find the log of this one.
-    for name in sorted(filter(_is_ours, names), key=len, reverse=True):
-        os.unlink(os.path.join(folder, name))

@@ -35,6 +35,7 @@ def remove(root: str, schema: Schema) -> bool:
             if place:
                 with suppress(OSError):  # others have files in it
                     os.rmdir(folder)
+                    paths.sync(root)
             logger.info("%s deleted", path)
     return found
 
@@ -53,8 +54,12 @@ def _is_ours(path: str, schema: Schema) -> bool:
 def _unlink_all(folder: str, name: str) -> None:
     ours = re.compile(re.escape(f"{name}.db") + _BESIDE)
     try:
-        # The logs before their databases: the next file of the name must not find the log of this one.
+        # The logs before their databases: the next file of the name must not find the log of this one. And while the
+        # database is there, another call finds what a power cut has left.
         for entry in sorted(filter(ours.fullmatch, os.listdir(folder)), key=len, reverse=True):
+            if entry == f"{name}.db":
+                paths.sync(folder)
             os.unlink(os.path.join(folder, entry))
+        paths.sync(folder)
     except OSError as error:
         raise translate(error, folder) from error
