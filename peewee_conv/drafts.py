@@ -9,12 +9,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from . import paths
 from .database.cache import cache
 from .database.faults import translate
 from .errors import FileAlreadyExists, InvalidArgument
+
+_DRAFT_SECONDS = 86_400  # that no copy and no export takes between two writes
 
 
 def target_path(argument: str, value: object, *, overwrite: bool) -> str:
@@ -73,6 +75,8 @@ def draft_of(path: str, *, overwrite: bool) -> Iterator[str]:
 def empty_file(path: str) -> Iterator[str]:
     """Yield the name of an empty new file beside *path*, and delete what has that name in the end."""
     draft = f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
+    with suppress(OSError):  # a folder that may not be listed can have a new file all the same
+        paths.remove_old_drafts(path, _DRAFT_SECONDS)
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         try:

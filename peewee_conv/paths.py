@@ -10,6 +10,8 @@ import errno
 import os
 import re
 import stat
+import time
+from contextlib import suppress
 
 from .errors import DatabaseCorrupt, InvalidArgument, InvalidProjectName
 
@@ -139,6 +141,17 @@ def remove_database(path: str) -> None:
     for name in (path, *(path + suffix for suffix in SIDE_FILES)):
         if os.path.lexists(name):
             os.unlink(name)
+
+
+def remove_old_drafts(path: str, seconds: float) -> None:
+    """Delete drafts of the file at *path* whose makers were killed: nobody has written to them for so long."""
+    folder, name = os.path.split(path)
+    form = re.compile(re.escape(name) + r"\.new-\d+-[0-9a-f]+(-journal|-wal|-shm)?")
+    for found in filter(form.fullmatch, os.listdir(folder)):
+        draft = os.path.join(folder, found)
+        with suppress(FileNotFoundError):
+            if time.time() - os.stat(draft).st_mtime > seconds:
+                os.unlink(draft)
 
 
 def identity(path: str) -> tuple[int, int] | None:

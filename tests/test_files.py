@@ -24,6 +24,41 @@ def test_draft_of_a_killed_maker_goes_when_it_is_old(project: Project, age: int,
     assert draft.exists() is stays
 
 
+@pytest.mark.parametrize(
+    ("name", "age", "stays"),
+    [
+        ("b.db.new-1-aa", 2, False),
+        ("b.db.new-1-aa-journal", 2, False),
+        ("b.db.new-1-aa", 0.5, True),
+        ("b.db.new-copy", 2, True),
+        ("a-b.db.new-1-aa", 2, True),
+    ],
+)
+def test_draft_of_a_backup_that_was_killed_goes_with_the_next_one_after_a_day(
+    project: Project, tmp_path: Path, name: str, age: float, stays: bool
+) -> None:
+    project.conversations.create()
+    draft = tmp_path / name
+    draft.write_bytes(b"half")
+    os.utime(draft, (time.time() - age * 86_400,) * 2)
+
+    project.backup(tmp_path / "b.db")
+
+    assert draft.exists() is stays
+
+
+def test_draft_of_a_restore_that_was_killed_goes_with_the_next_one(project: Project, tmp_path: Path) -> None:
+    project.conversations.create()
+    project.backup(tmp_path / "b.db")
+    draft = project.database_path().with_name("assistant.db.new-1-aa")
+    draft.write_bytes(b"half")
+    os.utime(draft, (time.time() - 2 * 86_400,) * 2)
+
+    project.restore(tmp_path / "b.db")
+
+    assert not draft.exists()
+
+
 def test_converted_file_is_readable_by_its_owner_alone(tmp_path: Path, make_project: Callable[..., Project]) -> None:
     old = tmp_path / "old" / "features.db"
     old.parent.mkdir()

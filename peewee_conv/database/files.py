@@ -28,7 +28,7 @@ logger = logging.getLogger("peewee_conv")
 PAGE_SIZE = 8192  # bytes: reads messages of a few kB a quarter faster than 4 kB pages, in a third less space
 JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024  # bytes that a write-ahead log keeps after it was emptied
 CACHED_STATEMENTS = 256
-_DRAFT_SECONDS = 3600
+_DRAFT_SECONDS = 3600  # the maker of a new file needs milliseconds
 
 
 class Connection(sqlite3.Connection):
@@ -137,7 +137,7 @@ def _switch_journal(connection: Connection, path: str, settings: Settings, mode:
 def create(path: str, settings: Settings, mode: str, build: Callable[[Connection], None]) -> None:
     """Make the file at *path*, with the tables that *build* makes, unless somebody else makes it first."""
     _make_folder(os.path.dirname(path))
-    _remove_old_drafts(path)
+    paths.remove_old_drafts(path, _DRAFT_SECONDS)
     draft = f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
@@ -159,17 +159,6 @@ def _make_folder(folder: str) -> None:
     with contextlib.suppress(OSError):  # what nobody may delete keeps no project from being made
         finish(folder)
     paths.make_data_folder(folder)
-
-
-def _remove_old_drafts(path: str) -> None:
-    """Delete what makers of this file left behind that were killed: a living one needs milliseconds, not an hour."""
-    folder, name = os.path.split(path)
-    for found in os.listdir(folder):
-        if found.startswith(f"{name}.new-"):
-            draft = os.path.join(folder, found)
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - os.stat(draft).st_mtime > _DRAFT_SECONDS:
-                    os.unlink(draft)
 
 
 def _build(draft: str, settings: Settings, mode: str, build: Callable[[Connection], None]) -> None:
