@@ -22,6 +22,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -284,10 +285,12 @@ class Disk:
     def put(self, target: Path, chance: random.Random) -> None:
         """Make *target* what the disk may hold if the power fails now."""
         shutil.rmtree(target, ignore_errors=True)
+        names = [(*place, number) for place, number in self._surviving_names(chance).items() if number is not None]
         found: dict[int, list[tuple[str, int]]] = {}
-        for (folder, name), number in sorted(self._surviving_names(chance).items()):
-            if number is not None:
-                found.setdefault(folder, []).append((name, number))
+        for folder, name, number in sorted(
+            names, key=itemgetter(2, 1)
+        ):  # a draft has another name each time
+            found.setdefault(folder, []).append((name, number))
         target.mkdir(0o700, parents=True)
         self._fill(target, ROOT, found, {}, chance)
 
