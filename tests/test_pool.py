@@ -68,6 +68,7 @@ def test_durability_and_journal_are_set(
         ("trusted_schema", 0),
         ("busy_timeout", 30_000),
         ("journal_size_limit", 64 * 1024 * 1024),
+        ("wal_autocheckpoint", 4000),
         ("page_size", 8192),
         ("mmap_size", 0),
     ],

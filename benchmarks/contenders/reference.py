@@ -11,6 +11,8 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
+from peewee_conv.database.files import LOG_PAGES
+
 from .. import data
 from .base import Contender
 
@@ -71,6 +73,7 @@ class Reference(Contender):
             self.path, isolation_level=None, timeout=30, cached_statements=256, check_same_thread=False
         )
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         connection.execute("PRAGMA synchronous = " + ("FULL" if self.durability == "full" else "NORMAL"))
         self._local.connection = connection
         self._opened.append(connection)

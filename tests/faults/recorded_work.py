@@ -14,7 +14,7 @@ from peewee_conv import Project
 from peewee_conv.schemas import assistant
 
 WRITERS = 3
-CHECKPOINT = 40  # pages in the log: at the usual 1000 no work of this size would ever empty it
+CHECKPOINT = 40  # pages in the log: at the usual 4000 no work of this size would ever empty it
 
 
 class Work:

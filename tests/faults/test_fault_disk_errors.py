@@ -19,6 +19,7 @@ from test_fault_legacy_upgrades import FILES, Old
 from upgrade_fixture import Ladder
 
 from peewee_conv import Project
+from peewee_conv.database.files import LOG_PAGES
 from peewee_conv.errors import DatabaseFailure, DatabaseFull
 from peewee_conv.schemas import assistant
 from peewee_conv.transfer import export_conversations
@@ -98,7 +99,7 @@ def append_and_empty_the_log(project: Project) -> None:
         try:
             append(project)
         finally:
-            assistant.database.execute_sql("PRAGMA wal_autocheckpoint = 1000").close()
+            assistant.database.execute_sql(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}").close()
 
 
 def append_anew(project: Project) -> None:
