@@ -287,9 +287,7 @@ class Disk:
         shutil.rmtree(target, ignore_errors=True)
         names = [(*place, number) for place, number in self._surviving_names(chance).items() if number is not None]
         found: dict[int, list[tuple[str, int]]] = {}
-        for folder, name, number in sorted(
-            names, key=itemgetter(2, 1)
-        ):  # a draft has another name each time
+        for folder, name, number in sorted(names, key=itemgetter(2, 1)):  # a draft has another name each time
             found.setdefault(folder, []).append((name, number))
         target.mkdir(0o700, parents=True)
         self._fill(target, ROOT, found, {}, chance)
@@ -348,10 +346,14 @@ class Disk:
         return bytes(content)
 
 
-def cuts(recording: Recording, target: Path, count: int, seed: int = 0) -> Iterator[int]:
-    """Make *target* what so many power cuts may leave, one after the other, and yield the moment of each."""
-    disk, chance = Disk(recording), random.Random(seed)
-    for moment in recording.moments(count, chance):
+def cuts(recording: Recording, target: Path, count: int, within: range | None = None) -> Iterator[int]:
+    """Make *target* what so many power cuts may leave, one after the other, and yield the moment of each.
+
+    :param within: the moments among which half of them are, and always the last.
+    """
+    disk, chance = Disk(recording), random.Random(0)
+    there = [] if within is None else [within[-1], *(chance.choice(within) for _ in range(count // 2 - 1))]
+    for moment in sorted([*recording.moments(count - len(there), chance), *there]):
         disk.advance(moment)
         disk.put(target, chance)
         yield moment

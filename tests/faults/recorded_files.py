@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ class Story:
     """Calls on the project *NAME* below a root, recorded, and what it holds after each.
 
     :ivar states: before the first call, and after each of which the caller was told.
+    :ivar window: the moments of the calls that the story is about.
     """
 
     def __init__(self, root: Path, journal: str) -> None:
@@ -58,6 +60,13 @@ class Story:
     def assert_more(self, root: Path, told: int, held: Held) -> None:
         """Check what else a cut has left, and go on using the project."""
         raise NotImplementedError
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Make the calls that the story is about, and tell of them."""
+        start = len(self.recording.events)
+        yield
+        self.window = range(start, len(self.recording.events) + 1)
 
     def tell(self, **changes: Any) -> None:
         """Note that the caller was told: the project holds the same as before but for *changes*."""
@@ -158,8 +167,9 @@ class Restore(Story):
         if self._found == "in use":
             self.append(project, FIRST)
         self._old = self.states[-1].messages
-        project.restore(self.root / "copy.db", keep_old=self._keep_old)
-        self.tell(messages=self._copied)
+        with self.watched():
+            project.restore(self.root / "copy.db", keep_old=self._keep_old)
+            self.tell(messages=self._copied)
         self._restored = len(self.states) - 1
         project = projects.get(NAME)
         self.append(project, SECOND)
@@ -183,8 +193,8 @@ class Restore(Story):
 class Deletion(Story):
     """A project is deleted, and another one of the name is made.
 
-    :param place: the data folder has ``only ours``, or files of ``others`` too; or the files lie where an ``older``
-        application kept them.
+    :param place: the data folder has ``only ours``, beside an application's own file; or it has files of ``others``
+        too; or the files lie where an ``older`` application kept them, and the project has nothing else.
     :param was_killed: whether the deletion finds logs or journals of killed writers.
     """
 
@@ -200,6 +210,8 @@ class Deletion(Story):
         project.dispose()
         if self._place == "others":
             (folder / "notes.txt").write_text("mine")
+        if self._place == "only ours":
+            (project.path / "app.py").write_text("mine")
         if self._place == "older":
             folder.rename(project.path / ".autoforge")
         return held
@@ -208,19 +220,22 @@ class Deletion(Story):
         project = projects.get(NAME)
         if not self._was_killed:
             self.append(project, FIRST)
-        assert projects.delete(NAME)
-        self.tell(is_listed=self._place == "others", messages=(), features=())
+        with self.watched():
+            assert projects.delete(NAME)
+            self.tell(is_listed=self._place != "older", messages=(), features=())
         self._deleted = len(self.states) - 1
         project = projects.find(NAME) or projects.create(NAME)
         self.tell(is_listed=True)
         self.append(project, SECOND)
         project.dispose()
 
+    def look(self, root: Path, told: int) -> None:
+        if told >= self._deleted:
+            self._assert_gone(root)
+
     def assert_more(self, root: Path, told: int, held: Held) -> None:
         if self._place == "only ours" and told < self._deleted:
             assert bool(held.messages) == bool(held.features), "half of the project has gone"
-        if told >= self._deleted:
-            self._assert_gone(root)
         projects = self.projects(root)
         assert projects.delete(NAME) is held.is_listed
         self._assert_gone(root)
@@ -251,14 +266,15 @@ class Upkeep(Story):
     def act(self, projects: Projects) -> None:
         project = projects.get(NAME)
         self.append(project, FIRST)
-        project.retain(vacuum=True)
-        self.tell()
-        self._vacuumed = len(self.states) - 1
-        self.append(project, SECOND)
-        miscount(project.database_path())
-        self._found = project.repair().mended
-        self._sizes = {len(self.states[-1].messages)}
-        self.tell()
+        with self.watched():
+            project.retain(vacuum=True)
+            self.tell()
+            self._vacuumed = len(self.states) - 1
+            self.append(project, SECOND)
+            miscount(project.database_path())
+            self._found = project.repair().mended
+            self._sizes = {len(self.states[-1].messages)}
+            self.tell()
         self._repaired = len(self.states) - 1
         self.append(project, SECOND)
         project.dispose()

@@ -17,7 +17,7 @@ from recorded_files import Deletion, Restore, Story, Upkeep
 from peewee_conv import paths
 from peewee_conv.errors import PeeweeConvError
 
-CUTS = 5  # of each recording
+CUTS = 4  # of each recording
 
 in_both_journals = pytest.mark.parametrize("journal", ["wal", "delete"])
 
@@ -40,7 +40,7 @@ def cut_each(stories: Iterator[Story], target: Path, count: int) -> int:
     """Check each recording after that many cuts; return how many there were."""
     done = 0
     for story in stories:
-        for moment in cuts(story.recording, target, count):
+        for moment in cuts(story.recording, target, count, story.window):
             story.assert_survives(target, moment)
             done += 1
     return done
@@ -49,7 +49,7 @@ def cut_each(stories: Iterator[Story], target: Path, count: int) -> int:
 def finds_loss(stories: Iterator[Story], target: Path, count: int) -> bool:
     """Say whether after one of so many cuts of each recording something is missing, or there that should not be."""
     for story in stories:
-        for moment in cuts(story.recording, target, count):
+        for moment in cuts(story.recording, target, count, story.window):
             try:
                 story.assert_survives(target, moment)
             except (AssertionError, PeeweeConvError, sqlite3.Error, OSError):
