@@ -13,6 +13,9 @@ import peewee_conv
 
 from .bars import LAST, bars_of
 from .measure import SCALE, Race
+from .obstacles import explained
+
+_MISSED = "MISSED"
 
 
 def timings(race: Race) -> list[list[str]]:
@@ -49,7 +52,7 @@ def verdicts(races: list[Race]) -> list[list[str]]:
                     f"{ratio.median:.2f}",
                     f"{ratio.low:.2f} - {ratio.high:.2f}",
                     bar.limit,
-                    "met" if bar.is_met(ratio.median) else "MISSED",
+                    "met" if bar.is_met(ratio.median) else _MISSED,
                 ]
             )
     return rows
@@ -79,10 +82,12 @@ def section(race: Race) -> str:
 def page(races: list[Race], rounds: int) -> str:
     """Return the page of the documentation."""
     tables = "\n\n".join(map(section, races))
+    decided = verdicts(races)
+    missed = [(row[0], row[3]) for row in decided if row[-1] == _MISSED]
     return _PAGE.format(
         machine=machine(),
         rounds=rounds,
-        verdicts=markdown(verdicts(races)),
+        verdicts="\n\n".join(filter(None, [markdown(decided), explained(missed)])),
         tables=tables,
         date=f"{datetime.now(UTC):%F}",
     )

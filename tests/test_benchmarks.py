@@ -14,7 +14,7 @@ from peewee_conv.database.cache import cache, set_connection_limit
 # Last: what is tested is the installed package, where there is one; the benchmarks are only in the checkout.
 sys.path.append(str(Path(__file__).parent.parent))
 
-from benchmarks import bars, measure, plot, report
+from benchmarks import bars, measure, obstacles, plot, report
 from benchmarks.bench import Bench
 from benchmarks.measure import Race, Slice, Spread, WrongAnswer
 from benchmarks.workloads import ALL, append
@@ -80,3 +80,10 @@ def test_what_is_added_and_the_worst_are_told_in_the_unit_of_the_race() -> None:
 
     assert bars.Bar("S1", name, "added", at_most=3).measured(race).median == pytest.approx(3.0)
     assert bars.Bar("S1", name, "worst", at_most=5).measured(race).median == pytest.approx(5.0)
+
+
+def test_what_stands_in_the_way_of_missed_promises_is_told_once() -> None:
+    text = obstacles.explained([("S5", "rate"), ("S5", "p99"), ("S1", "p50")])
+
+    assert text.startswith("**S5, rate.**")
+    assert text.count("**") == 2
