@@ -14,6 +14,7 @@ from legacy_files import ASSISTANT, NEWEST, NEWEST_ROWS, make, rejects
 
 from peewee_conv import Project
 from peewee_conv.adopt import adopt
+from peewee_conv.compat.feature_database import Feature, create_database, dispose_engine
 from peewee_conv.errors import DatabaseCorrupt, DatabaseFailure, InvalidArgument
 from peewee_conv.feature_transfer import export_features
 from peewee_conv.schemas import assistant, features
@@ -54,6 +55,17 @@ def test_text_that_is_not_utf8_is_reported_without_being_shown(project: Project)
         project.conversations.messages("talk")
 
     assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_session_reports_it_too(project: Project) -> None:
+    spoil(project, "UPDATE features SET name = CAST(x'736563726574ff' AS TEXT)", schema=features)
+    _, maker = create_database(project.path)
+
+    with maker() as session, pytest.raises(DatabaseCorrupt, match="it holds text that is not UTF-8") as caught:
+        session.query(Feature).all()
+
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+    dispose_engine(project.path)
 
 
 def test_a_search_does_not_count_up_to_a_number_that_is_no_sequence(project: Project) -> None:

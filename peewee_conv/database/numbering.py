@@ -23,7 +23,8 @@ def numbered(connection: sqlite3.Connection, table: str | None = None) -> Iterat
     try:
         yield
     except sqlite3.OperationalError as error:
-        found = _full_table(connection, table) if error.sqlite_errorcode == sqlite3.SQLITE_FULL else None
+        is_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL  # the module's own have no code
+        found = _full_table(connection, table) if is_full else None
         if found is None:
             raise
         raise LimitReached(f"ids of {found[0]}", LAST, _ADVICE) from error
