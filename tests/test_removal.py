@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,40 @@ def test_a_damaged_file_with_a_log_goes_beside_files_of_others(project: Project)
     assert project.delete()
 
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_of_somebody_else_stays_beside_a_database(project: Project) -> None:
+    project.conversations.create()
+    folder = project.database_path().parent
+    (folder / "assistant.db.copies").mkdir()
+    (folder / "assistant.db.copies" / "monday.db").write_text("mine")
+
+    assert project.delete()
+
+    assert [path.name for path in folder.iterdir()] == ["assistant.db.copies"]
+    assert (folder / "assistant.db.copies" / "monday.db").read_text() == "mine"
+
+
+def test_the_log_of_somebody_else_is_left_alone(project: Project) -> None:
+    project.conversations.create()
+    folder = project.database_path().parent
+    with closing(sqlite3.connect(folder / "Other.db")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE notes (text)")
+        connection.commit()
+        before = (folder / "Other.db-wal").read_bytes()
+
+        assert project.delete()
+
+        assert before == (folder / "Other.db-wal").read_bytes() != b""
+
+
+def test_a_folder_with_the_name_of_a_database_does_not_keep_the_files_of_ours(project: Project) -> None:
+    project.conversations.create()
+    folder = project.database_path().parent
+    (folder / "old.db").mkdir()
+    (folder / "old.db-wal").write_bytes(b"")
+
+    assert project.delete()
+
+    assert [path.name for path in folder.iterdir()] == ["old.db"]

@@ -17,6 +17,7 @@ logger = logging.getLogger("peewee_conv")
 
 # A database, its logs, its drafts and copies; and what could not be adopted from a file of any name.
 _OURS = r"[a-z][a-z0-9_]{0,31}\.db([.-].*)?|.*\.rejected(\.\d+)?\.jsonl(\.new-.*)?"
+_OUR_FOLDER = r"[a-z][a-z0-9_]{0,31}\.db\.dry-run-.*"  # the only folders that the package makes there
 _SECONDS = 0.1  # to wait for those who read a log
 
 
@@ -28,8 +29,9 @@ def remove_folder(folder: str) -> bool:
     try:
         finish(folder)
         names = os.listdir(folder)
-        if os.path.islink(folder) or not all(map(_is_ours, names)):
-            _remove_ours(folder, names)
+        ours = [name for name in names if _is_ours(folder, name)]
+        if os.path.islink(folder) or ours != names:
+            _remove_ours(folder, ours)
             logger.info("our files in %s deleted", folder)
             return True
         # One rename: no database is ever seen without its log, or the log of a deleted one by its successor.
@@ -70,18 +72,23 @@ def _remove_tree(path: str) -> None:
             shutil.rmtree(path)
 
 
-def _is_ours(name: str) -> bool:
-    return bool(re.fullmatch(_OURS, name))
+def _is_ours(folder: str, name: str) -> bool:
+    return bool(re.fullmatch(_OUR_FOLDER if _is_folder(os.path.join(folder, name)) else _OURS, name))
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _remove_ours(folder: str, names: list[str]) -> None:
     for name in names:
         if name.endswith(".db"):
             _settle(os.path.join(folder, name))
+    names = [name for name in os.listdir(folder) if _is_ours(folder, name)]
     # The logs before their databases: the next file of the name must not find the log of this one.
-    for name in sorted(filter(_is_ours, os.listdir(folder)), key=len, reverse=True):
+    for name in sorted(names, key=len, reverse=True):
         path = os.path.join(folder, name)
-        if os.path.isdir(path) and not os.path.islink(path):
+        if _is_folder(path):
             _remove_tree(path)
         else:
             os.unlink(path)
