@@ -208,13 +208,7 @@ class MessageStreams:
 
 # --- on a connection ---
 
-_ID, _CONTENT, _TOKENS, _METADATA, _STATUS = (
-    0,
-    2,
-    3,
-    4,
-    7,
-)  # places in a row of statements.MESSAGE
+_ID, _CONTENT, _TOKENS, _METADATA, _STATUS = 0, 2, 3, 4, 7  # places in a row of statements.MESSAGE
 
 
 def _rewrite(
