@@ -61,7 +61,7 @@ def orphans(connection: sqlite3.Connection) -> list[Problem]:
     try:
         rows = connection.execute("PRAGMA foreign_key_check").fetchmany(_MOST)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:  # none: a name that is not UTF-8
             raise
         # The index of the parent is missing.
         return [Problem("foreign_key", f"foreign keys cannot be checked: {error}", False)]

@@ -37,7 +37,8 @@ def damage(connection: sqlite3.Connection, *, quick: bool = False) -> tuple[list
     try:
         found = connection.execute("PRAGMA quick_check" if quick else "PRAGMA integrity_check").fetchall()
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+        code = getattr(error, "sqlite_errorcode", 0)  # none: a name that is not UTF-8
+        if code & 0xFF != sqlite3.SQLITE_CORRUPT:
             raise
         return [str(error)], []
     lines = [line for (line,) in found if line != "ok"]

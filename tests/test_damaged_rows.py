@@ -68,6 +68,20 @@ def test_a_session_reports_it_too(project: Project) -> None:
     dispose_engine(project.path)
 
 
+@pytest.mark.parametrize(
+    ("columns", "row"), [("x REFERENCES odd_name (y)", "1"), ("odd_name NOT NULL", "NULL")], ids=["parent", "column"]
+)
+def test_a_name_that_is_not_utf8_is_found_by_a_check(project: Project, columns: str, row: str) -> None:
+    with closing(sqlite3.connect(project.database_path())) as connection:
+        connection.executescript(
+            f"CREATE TABLE odd (x); INSERT INTO odd VALUES ({row}); PRAGMA writable_schema = ON;"
+            f"UPDATE sqlite_master SET sql = CAST(replace('CREATE TABLE odd ({columns})', 'odd_name', x'ff') AS TEXT)"
+            " WHERE name = 'odd'"
+        )
+
+    assert [problem[:2] for problem in project.check()] == [("corrupt", "it holds text that is not UTF-8")]
+
+
 def test_a_search_does_not_count_up_to_a_number_that_is_no_sequence(project: Project) -> None:
     spoil(project, "UPDATE conversations SET last_sequence = 4294967295")
 
