@@ -27,7 +27,15 @@ def remove_folder(folder: str) -> bool:
     :raises DatabaseFailure: the system refused; what is left can be deleted by another call.
     """
     try:
+        found = _take_away(folder)
         finish(folder)
+    except OSError as error:
+        raise translate(error, folder) from error
+    return found
+
+
+def _take_away(folder: str) -> bool:
+    try:
         names = os.listdir(folder)
         ours = [name for name in names if _is_ours(folder, name)]
         if os.path.islink(folder) or ours != names:
@@ -37,12 +45,9 @@ def remove_folder(folder: str) -> bool:
         # One rename: no database is ever seen without its log, or the log of a deleted one by its successor.
         os.rename(folder, f"{folder}.deleted-{os.getpid()}-{os.urandom(4).hex()}")
         paths.sync(os.path.dirname(folder))  # nor after a power cut
-        finish(folder)
+        logger.info("%s deleted", folder)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except OSError as error:
-        raise translate(error, folder) from error
-    logger.info("%s deleted", folder)
     return True
 
 
@@ -97,8 +102,8 @@ def _remove_ours(folder: str, names: list[str]) -> None:
 
 def _settle(path: str) -> None:
     """Bring what a log or journal has into its file: after a power cut that may be there without them."""
-    if not any(os.path.lexists(path + suffix) for suffix in ("-wal", "-journal")):
-        return
+    if os.path.islink(path) or not any(os.path.lexists(path + suffix) for suffix in ("-wal", "-journal")):
+        return  # what a link leads to stays, and so does its log
     # A damaged file, or one that others hold, goes as it is.
     with suppress(sqlite3.Error, OSError):
         if paths.identity(path) not in fork.inherited:
