@@ -27,6 +27,7 @@ from ..errors import (
 from . import files
 from .faults import COUNTED, translate
 from .files import Connection
+from .handover import Handover, Waiter
 from .lease import Lease
 from .sizes import SizeWatch
 from .transactions import Transaction
@@ -84,8 +85,7 @@ class ProjectDatabase(SqliteDatabase):
         self._cache = cache
         self._mutex = threading.Lock()
         self._opening = threading.Lock()
-        self._returned = threading.Condition(self._mutex)
-        self._hungry = 0  # threads that wait for a loan to come back
+        self._handover = Handover()
         self._idle: list[Connection] = []
         self._out = 0
         self._drained = threading.Event()
@@ -101,12 +101,12 @@ class ProjectDatabase(SqliteDatabase):
         :raises Ended: this object has left the cache.
         """
         with self._mutex:
-            if not self._idle and self._out and self._cache.is_full:
-                self._await_return()
-            if self.ended is not None:
-                raise Ended
-            self._out += 1
-            connection = self._idle.pop() if self._idle else None
+            if self.ended is None and not self._idle and self._out and self._cache.is_full:
+                waiter = self._handover.join()
+            else:
+                waiter, connection = None, self._lend()
+        if waiter is not None:
+            connection = self._await_return(waiter)
         self.last_used = next(_ticks)
         try:
             if connection is None:
@@ -119,23 +119,32 @@ class ProjectDatabase(SqliteDatabase):
             raise
         return connection
 
-    def _await_return(self) -> None:
+    def _lend(self) -> Connection | None:
+        if self.ended is not None:
+            raise Ended
+        self._out += 1
+        return self._idle.pop() if self._idle else None
+
+    def _await_return(self, waiter: Waiter) -> Connection | None:
         """Wait a moment for a loan to come back: cheaper than closing another project's connection to open one more."""
-        self._hungry += 1
         try:
-            self._returned.wait_for(lambda: self._idle or self.ended is not None, _PATIENCE)
-        finally:
-            self._hungry -= 1
+            waiter.gate.acquire(timeout=_PATIENCE)
+        except BaseException:  # an interrupt, which may come when there is something in the hand already
+            with self._mutex:
+                connection = self._handover.leave(waiter)
+            if connection is not None:
+                self.checkin(connection)
+            raise
+        with self._mutex:
+            return self._handover.leave(waiter) or self._lend()
 
     def checkin(self, connection: Connection) -> None:
         """Take a connection back; it must be in no transaction."""
         with self._mutex:
             keep = self.ended is None and not self._cache.is_wanted
-            if keep:
+            if keep and not self._handover.give(connection):
                 self._out -= 1
                 self._idle.append(connection)
-                if self._hungry:
-                    self._returned.notify()
         if not keep:
             self._take_back(connection)
 
@@ -203,7 +212,7 @@ class ProjectDatabase(SqliteDatabase):
             if self.ended is not None or (only_if_idle and self._out):
                 return False
             self.ended = reason
-            self._returned.notify_all()
+            self._handover.send_away()
             if self._out:
                 self._drained.clear()
             else:
