@@ -43,6 +43,26 @@ def test_writers_that_queue_up_share_a_commit(handle: Handle, crowd: Crowd) -> N
     assert len(commits) == 1
 
 
+@pytest.mark.parametrize(("others", "commits_in_all"), [(2, 1), (1, 2)], ids=["shared", "alone"])
+def test_a_commit_after_a_shared_one_is_open_to_who_comes_while_it_is_made(
+    handle: Handle, crowd: Crowd, others: int, commits_in_all: int
+) -> None:
+    commits: list[str] = []
+    for number in range(others):
+        crowd.join(f"t{number}", lambda number=number: handle.write(add, f"t{number}"))
+    crowd.go()
+
+    def add_and_wait(connection: sqlite3.Connection) -> str:
+        crowd.join("late", lambda: handle.write(add_traced, "late", commits))
+        return add_traced(connection, "early", commits)
+
+    handle.write(add_and_wait)
+    crowd.threads[-1].join()
+
+    assert stored(handle)[-2:] == ["early", "late"]
+    assert len(commits) == commits_in_all
+
+
 def test_without_group_commit_each_has_its_own(make_project: MakeProject, tickets: Tickets) -> None:
     handle = opened(make_project(group_commit=False), tickets)
     crowd, commits = Crowd(handle), []

@@ -92,6 +92,9 @@ class Writer:
         self._batch = _BATCH if group_commit else 1
         self._mutex = threading.Lock()
         self._busy = False
+        # Whether the last commit was shared: then others are about to come. The next one waits for nobody, but takes
+        # along who comes before it is made.
+        self._is_crowded = False
         # Who holds the turn for a transaction, perhaps for long, and in which thread.
         self._holder: object = None
         self._holder_thread: int | None = None
@@ -125,14 +128,14 @@ class Writer:
             counts: Counts = connection.counts  # type: ignore[attr-defined]
             if request is not None and self._wait(request, self._timeout if timeout is None else timeout, counts):
                 return request.outcome()
-            if request is None or not self._queue or self._batch == 1:
-                result = self._commit_alone(connection, work, args, is_statement)
-                # Not a call: this is the path of every write.
-                took = perf_counter() - started
-                counts.seconds += took
-                counts.latencies[bisect_left(BOUNDS, took)] += 1
-                return result
-            return self._commit_batch(connection, request)
+            if self._is_crowded or (request is not None and self._queue and self._batch > 1):
+                return self._commit_batch(connection, request or Request(work, args, is_statement, begun=started))
+            result = self._commit_alone(connection, work, args, is_statement)
+            # Not a call: this is the path of every write.
+            took = perf_counter() - started
+            counts.seconds += took
+            counts.latencies[bisect_left(BOUNDS, took)] += 1
+            return result
         except BaseException:
             if request is not None:
                 self._withdraw(request)
@@ -184,6 +187,7 @@ class Writer:
             else:
                 self._release(batch, own)
             raise
+        self._is_crowded = len(batch) > 1
         self._release(batch, own)
         return own.outcome()
 
