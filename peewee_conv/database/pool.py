@@ -100,13 +100,7 @@ class ProjectDatabase(SqliteDatabase):
 
         :raises Ended: this object has left the cache.
         """
-        with self._mutex:
-            if self.ended is None and not self._idle and self._out and self._cache.is_full:
-                waiter = self._handover.join()
-            else:
-                waiter, connection = None, self._lend()
-        if waiter is not None:
-            connection = self._await_return(waiter)
+        connection = self._borrow()
         self.last_used = next(_ticks)
         try:
             if connection is None:
@@ -118,6 +112,14 @@ class ProjectDatabase(SqliteDatabase):
             self._take_back(connection)
             raise
         return connection
+
+    def _borrow(self) -> Connection | None:
+        """Take an idle connection, or the right to open one more, which is ``None``."""
+        with self._mutex:
+            if self.ended is not None or self._idle or not self._out or not self._cache.is_full:
+                return self._lend()
+            waiter = self._handover.join()
+        return self._await_return(waiter)
 
     def _lend(self) -> Connection | None:
         if self.ended is not None:
