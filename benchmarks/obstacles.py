@@ -19,9 +19,9 @@ _CALLS: Final = """\
 with the one that has 512. It is what each call of ours does beside its SQL: a scope with its connection, which begins
 with a look whether the file is still in its place (4 us); a record for each row (2.4 us for 20); the check of the
 arguments. In one thread that comes to 1.41 of the reference's time for a read (S2) and 1.12 for an append (S1), four to
-one 0.75 of its rate, and threads neither gain nor lose on top. Runs differ: each row that is fetched gives the
-interpreter's lock away for a moment, and while both cores are awake the lock changes hands each time. Up to 27 switches
-of threads were counted for one read of 20 rows, and ratios from 0.60 to 0.90."""
+one 0.75 of its rate. With eight threads runs differ, from 0.60 to 0.90: each row that is fetched gives the
+interpreter's lock away for a moment, and while both cores are awake the lock may change hands each time. From 0.3 to 27
+switches of threads were counted for one read of 20 rows."""
 
 OBSTACLES: Final = {
     ("S4", "rate"): _SHARING,
