@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from peewee_conv import Project
 
 Maker = Callable[..., Project]
@@ -18,6 +20,11 @@ def fill(project: Project) -> Project:
     project.conversations.create(id="c")
     project.conversations.add_message("c", "user", "before the backup")
     return project
+
+
+@pytest.fixture
+def filled(project: Project) -> Project:
+    return fill(project)
 
 
 def contents_of(project: Project) -> list[str]:

@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from backup_tools import Maker, contents_of, damage, fill, query
+from backup_tools import Maker, contents_of, damage, query
+from backup_tools import filled as filled
 from tickets import Tickets
 
 from peewee_conv import Project
@@ -17,12 +18,6 @@ from peewee_conv.errors import (
     DatabaseCorrupt,
     InvalidArgument,
 )
-
-
-@pytest.fixture
-def filled(project: Project) -> Project:
-    return fill(project)
-
 
 # --- backup ---
 

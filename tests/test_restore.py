@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from backup_tools import Maker, contents_of, damage, fill, query
+from backup_tools import Maker, contents_of, damage, query
+from backup_tools import filled as filled
 from tickets import INITIAL, Tickets, make_tickets, write_scripts
 
 from peewee_conv import Project, Schema
@@ -21,12 +22,6 @@ from peewee_conv.errors import (
     ProjectDisposed,
     SchemaTooNew,
 )
-
-
-@pytest.fixture
-def filled(project: Project) -> Project:
-    return fill(project)
-
 
 # --- restore ---
 

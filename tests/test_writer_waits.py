@@ -5,28 +5,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from tickets import Tickets
 from writer_tools import INSERT, Crowd, MakeProject, add, in_thread, opened, stored
+from writer_tools import crowd as crowd
+from writer_tools import handle as handle
 
 from peewee_conv import Project
 from peewee_conv.database.handle import Handle
 from peewee_conv.errors import DatabaseBusy, DatabaseIOError
-
-
-@pytest.fixture
-def handle(project: Project, tickets: Tickets) -> Handle:
-    return opened(project, tickets)
-
-
-@pytest.fixture
-def crowd(handle: Handle) -> Iterator[Crowd]:
-    crowd = Crowd(handle)
-    yield crowd
-    crowd.go()
-
 
 # --- time-outs ---
 

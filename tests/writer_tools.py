@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from tickets import Tickets
 
 from peewee_conv import Project
@@ -91,3 +92,15 @@ def in_thread(work: Callable[[], Any]) -> Any:
 
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(work).result()
+
+
+@pytest.fixture
+def handle(project: Project, tickets: Tickets) -> Handle:
+    return opened(project, tickets)
+
+
+@pytest.fixture
+def crowd(handle: Handle) -> Iterator[Crowd]:
+    crowd = Crowd(handle)
+    yield crowd
+    crowd.go()
