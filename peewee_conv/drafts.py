@@ -74,7 +74,7 @@ def draft_of(path: str, *, overwrite: bool) -> Iterator[str]:
 @contextmanager
 def empty_file(path: str) -> Iterator[str]:
     """Yield the name of an empty new file beside *path*, and delete what has that name in the end."""
-    draft = f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
+    draft = paths.draft_name(path)
     with suppress(OSError):  # a folder that may not be listed can have a new file all the same
         paths.remove_old_drafts(path, _DRAFT_SECONDS)
     try:

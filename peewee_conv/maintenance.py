@@ -146,7 +146,7 @@ def _row_counts(connection: sqlite3.Connection) -> dict[str, int]:
 
 def _keep_copy(connection: sqlite3.Connection, wanted: str) -> str:
     """Copy the file beside itself; what has the name of a copy is a whole one, whenever the process is killed."""
-    draft = f"{wanted}.new-{os.getpid()}-{os.urandom(4).hex()}"
+    draft = paths.draft_name(wanted)
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     with closing(sqlite3.connect(draft)) as copy:
         connection.backup(copy)

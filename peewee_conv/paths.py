@@ -143,6 +143,11 @@ def remove_database(path: str) -> None:
             os.unlink(name)
 
 
+def draft_name(path: str) -> str:
+    """Return a name beside *path* for what is to become that file, one that nobody else has."""
+    return f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
+
+
 def remove_old_drafts(path: str, seconds: float) -> None:
     """Delete drafts of the file at *path* whose makers were killed: nobody has written to them for so long."""
     folder, name = os.path.split(path)

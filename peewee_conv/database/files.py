@@ -142,7 +142,7 @@ def create(path: str, settings: Settings, mode: str, build: Callable[[Connection
     """Make the file at *path*, with the tables that *build* makes, unless somebody else makes it first."""
     _make_folder(os.path.dirname(path))
     paths.remove_old_drafts(path, _DRAFT_SECONDS)
-    draft = f"{path}.new-{os.getpid()}-{os.urandom(4).hex()}"
+    draft = paths.draft_name(path)
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
         _build(draft, settings, mode, build)
