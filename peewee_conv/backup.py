@@ -77,7 +77,7 @@ def backup(
     :raises FileAlreadyExists: there is a file, or a log of one, and *overwrite* is false.
     :raises DatabaseCorrupt: the database is damaged.
     """
-    target = target_path("path", path, overwrite=overwrite)
+    target = target_path(project._binding, "path", path, overwrite=overwrite)
     logs = [target + suffix for suffix in paths.SIDE_FILES if os.path.lexists(target + suffix)]
     if logs and not overwrite:
         raise FileAlreadyExists(logs[0])  # SQLite would take it for a log of the new file

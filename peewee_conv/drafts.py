@@ -11,24 +11,26 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from . import paths
-from .database.cache import cache
+from . import paths, schemas
+from .database.cache import Binding, cache
 from .database.faults import translate
 from .errors import FileAlreadyExists, InvalidArgument
 
 _DRAFT_SECONDS = 86_400  # that no copy and no export takes between two writes
+_BUNDLED = (schemas.assistant, schemas.features)  # whose files may be where older applications kept them
 
 
-def target_path(argument: str, value: object, *, overwrite: bool) -> str:
-    """Return the absolute path of a file that is to be made.
+def target_path(binding: Binding, argument: str, value: object, *, overwrite: bool) -> str:
+    """Return the absolute path of a file that is to be made out of the project of *binding*.
 
-    :raises InvalidArgument: it is no path, its folder is missing, something other than a file is there, or it is a
-        database that this process has open.
+    :raises InvalidArgument: it is no path, its folder is missing, something other than a file is there, or it is the
+        place of a database or of its log: one of a project, or any that this process has open.
     :raises FileAlreadyExists: there is a file, and *overwrite* is false.
     """
     path = path_of(argument, value)
     if not os.path.isdir(os.path.dirname(path)):
         raise InvalidArgument(argument, value, "a path in a folder that exists")
+    _refuse_kept(binding, argument, path)
     found = _lstat(path)
     if found is None:
         return path
@@ -49,6 +51,21 @@ def path_of(argument: str, value: object) -> str:
     if not isinstance(text, str) or not text.strip() or "\0" in text:
         raise InvalidArgument(argument, value, "a str or os.PathLike of a file")
     return os.path.abspath(text)
+
+
+def _refuse_kept(binding: Binding, argument: str, path: str) -> None:
+    """Refuse the place of a project's database, open or not, there or not: nobody means to replace it by a copy."""
+    folder, name = os.path.split(path)
+    folder = os.path.realpath(folder)
+    for suffix in paths.SIDE_FILES:
+        name = name.removesuffix(suffix)
+    in_data_folder = os.path.basename(folder) == binding.settings.data_dir and name.endswith(".db")
+    if in_data_folder or any(_is_at(binding.path(schema), folder, name) for schema in _BUNDLED):
+        raise InvalidArgument(argument, path, "another file: this one is a project's database, or its log")
+
+
+def _is_at(path: str, folder: str, name: str) -> bool:
+    return os.path.basename(path) == name and os.path.realpath(os.path.dirname(path)) == folder
 
 
 def refuse_live(argument: str, path: str) -> None:

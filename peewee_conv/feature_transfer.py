@@ -71,7 +71,7 @@ def export_features(project: Project, path: str | os.PathLike[str] | None = None
     :raises DatabaseFailure: the file cannot be written.
     """
     named = os.path.join(project.path, EXPORT_NAME) if path is None else path
-    target = drafts.target_path("path", named, overwrite=True)
+    target = drafts.target_path(project._binding, "path", named, overwrite=True)
     found = [feature.to_dict() for feature in project.features.all()]
     try:
         text = json.dumps(found, indent=2, allow_nan=False)

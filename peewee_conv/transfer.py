@@ -176,7 +176,7 @@ def _export(
     if hasattr(target, "write"):
         report = _write(handle, target, form, numbers, on_progress)
     else:
-        path = target_path("target", target, overwrite=overwrite)
+        path = target_path(project._binding, "target", target, overwrite=overwrite)
         with draft_of(path, overwrite=overwrite) as draft, open(draft, "wb") as stream:
             report = _write(handle, stream, form, numbers, on_progress)
     logger.info("%s: %d conversations with %d messages exported to %s", project.path, *report, name_of(target))

@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+import legacy_files
 import pytest
 from backup_tools import Maker, contents_of, damage, query
 from backup_tools import filled as filled
@@ -113,9 +114,35 @@ def test_log_of_another_file_in_the_way_is_not_taken_for_ours(filled: Project, t
         backup(filled, tmp_path / "b.db")
 
 
-def test_live_database_is_never_replaced_by_a_backup(filled: Project) -> None:
+def test_live_database_is_never_replaced_by_a_backup(filled: Project, tmp_path: Path) -> None:
+    os.link(filled.database_path(), tmp_path / "second-name")
+
     with pytest.raises(InvalidArgument, match="a database in use"):
-        backup(filled, filled.database_path(), overwrite=True)
+        backup(filled, tmp_path / "second-name", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["assistant.db", "assistant.db-wal", "features.db", "tickets.db"])
+def test_database_of_a_project_is_never_replaced_by_a_backup_though_nobody_has_it_open(
+    filled: Project, tmp_path: Path, name: str
+) -> None:
+    filled.dispose()
+    project = Project(filled.path)
+    (tmp_path / "link").symlink_to(project.database_path().parent)
+
+    for folder in (project.database_path().parent, tmp_path / "link"):
+        with pytest.raises(InvalidArgument, match="a project's database, or its log"):
+            backup(project, folder / name, overwrite=True)
+
+    assert contents_of(project) == ["before the backup"]
+
+
+def test_database_of_an_older_application_is_never_replaced_by_a_backup(project: Project) -> None:
+    old = project.path / ".autoforge" / "assistant.db"
+    old.parent.mkdir(parents=True)
+    legacy_files.make(old, legacy_files.ASSISTANT)
+
+    with pytest.raises(InvalidArgument, match="a project's database, or its log"):
+        backup(project, old, overwrite=True)
 
 
 def test_missing_folder_is_refused(filled: Project, tmp_path: Path) -> None:

@@ -283,7 +283,7 @@ def test_a_missing_folder_is_refused(project: Project, tmp_path: Path) -> None:
 def test_an_export_does_not_replace_the_database_in_use(project: Project) -> None:
     project.features.create("x")
 
-    with pytest.raises(InvalidArgument, match="database in use"):
+    with pytest.raises(InvalidArgument, match="database, or its log"):
         export_features(project, project.database_path(schema))
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from peewee_conv import Project
 from peewee_conv.errors import AlreadyExists, ConversationNotFound, ImportRejected, InvalidArgument
+from peewee_conv.feature_transfer import export_features
 from peewee_conv.records import Conversation, Message
 from peewee_conv.transfer import (
     _PAGE,
@@ -382,9 +383,24 @@ def test_no_target_is_refused(
         export_conversations(filled, target, overwrite=True)
 
 
-def test_open_database_is_never_replaced_by_an_export(filled: Project) -> None:
+def test_open_database_is_never_replaced_by_an_export(filled: Project, tmp_path: Path) -> None:
+    os.link(filled.database_path(), tmp_path / "second-name")
+
     with pytest.raises(InvalidArgument, match="a database in use"):
-        export_conversations(filled, filled.database_path(), overwrite=True)
+        export_conversations(filled, tmp_path / "second-name", overwrite=True)
+
+
+def test_database_of_a_project_is_never_replaced_by_an_export_though_nobody_has_it_open(filled: Project) -> None:
+    filled.dispose()
+    project = Project(filled.path)
+
+    for name in ("assistant.db", "assistant.db-wal", "features.db"):
+        with pytest.raises(InvalidArgument, match="a project's database, or its log"):
+            export_conversations(project, project.database_path().with_name(name), overwrite=True)
+    with pytest.raises(InvalidArgument, match="a project's database, or its log"):
+        export_features(project, project.database_path())
+
+    assert project.conversations.list()
 
 
 def test_unknown_conversation_is_refused_before_a_file_is_made(filled: Project, tmp_path: Path) -> None:
