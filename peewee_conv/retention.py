@@ -218,9 +218,10 @@ def _copied(project: Project) -> Iterator[Project]:
         try:
             for schema in (assistant, features):
                 if paths.identity(str(project.database_path(schema))) is not None:
-                    target = str(copy.database_path(schema))
+                    target, drafted = str(copy.database_path(schema)), os.path.join(folder, schema.name)
                     paths.make_data_folder(os.path.dirname(target))
-                    backup(project, target, schema=schema)
+                    backup(project, drafted, schema=schema)  # which takes no path of a project's database
+                    os.rename(drafted, target)
             yield copy
         finally:
             copy.dispose()
