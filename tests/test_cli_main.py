@@ -334,6 +334,33 @@ def test_reader_who_was_never_there_is_no_reason_to_complain(path: Path) -> None
     assert (done.returncode, done.stderr) == (cli.READER_GONE, b"")
 
 
+def test_output_onto_a_full_disk_is_one_sentence(path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [*PEEWEE_CONV, "list", "--project", str(path)]
+        buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=buffered)
+        nobody_to_tell = subprocess.run([*PEEWEE_CONV, "show", "nobody"], stdout=full, stderr=full, env=buffered)
+
+    assert (done.returncode, done.stderr) == (cli.ERROR, b"peewee-conv: No space left on device\n")
+    assert nobody_to_tell.returncode == cli.ERROR
+
+
+@pytest.mark.parametrize(
+    ("closed", "complaint"),
+    [
+        (">&-", b"peewee-conv: nothing was changed: add --yes to go ahead"),
+        ("<&-", b"peewee-conv: nothing was changed: add --yes to go ahead"),
+        ("<&- >&- 2>&-", b""),
+    ],
+)
+def test_streams_that_are_closed_are_as_if_they_led_nowhere(path: Path, closed: str, complaint: bytes) -> None:
+    command = [*PEEWEE_CONV, "migrate", "down", "--to", "1", "--project", str(path)]
+
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True)
+
+    assert (done.returncode, done.stderr.strip().rpartition(b"\n")[2]) == (cli.PROBLEM, complaint)
+
+
 def test_ctrl_c_ends_a_process_with_one_line(project: Project) -> None:
     talk = project.conversations.create()
     project.conversations.add_messages(talk.id, [{"role": "user", "content": "x" * 1000}] * 2000)

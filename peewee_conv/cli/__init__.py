@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .console import Console
+from .console import Console, silence
 
 OK, PROBLEM, USAGE, ERROR, INTERRUPTED, READER_GONE = 0, 1, 2, 3, 130, 141
 
@@ -17,11 +17,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: the arguments; ``None`` takes those of the process.
     """
+    _replace_closed_streams()
     try:
         return _run(argv)
     except BrokenPipeError:
-        _silence_stdout()
+        silence(sys.stdout)
         return READER_GONE
+
+
+def _replace_closed_streams() -> None:
+    """Python has no stream where the caller has closed its descriptor, whose number a database could get then."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - until the process ends
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -81,13 +89,3 @@ def _report(error: Exception, console: Console) -> int:
         return ERROR
     console.error(f"this is a bug of peewee_conv ({type(error).__name__}: {error}); --debug shows where")
     return ERROR
-
-
-def _silence_stdout() -> None:
-    """Give standard output a reader again, or Python would complain at its end about what it cannot flush."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):
-        pass  # no real file behind it: a test, or an embedding program

@@ -106,9 +106,18 @@ class Console:
     # --- standard error ---
 
     def error(self, text: str) -> None:
-        """Print an error as one sentence."""
-        self.stdout.flush()
-        _write(self.stderr, f"peewee-conv: {one_line(text)}\n")
+        """Print an error as one sentence, also where the error is that standard output cannot be written."""
+        try:
+            self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            silence(self.stdout)
+        try:
+            _write(self.stderr, f"peewee-conv: {one_line(text)}\n")
+            self.stderr.flush()
+        except OSError:  # nobody is left to tell
+            silence(self.stderr)
 
     def note(self, text: str) -> None:
         """Print something that does not belong to the answer."""
@@ -119,6 +128,16 @@ class Console:
         """Hand everything over, so that a reader who has gone is noticed here."""
         self.stdout.flush()
         self.stderr.flush()
+
+
+def silence(stream: TextIO) -> None:
+    """Let a stream that cannot be written lead nowhere, or Python would complain at its end of what is left in it."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass  # no real file behind it: a test, or an embedding program
 
 
 def _fit(columns: Sequence[Column], widths: list[int], kept: list[int], room: int) -> None:
