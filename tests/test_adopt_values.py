@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import source_databases
 from adopt_tools import chatdf as chatdf
-from adopt_tools import rejected_ids
+from adopt_tools import rejected, rejected_ids
 
 from peewee_conv import Project
 from peewee_conv.adopt import adopt
@@ -117,3 +117,20 @@ def test_usage_that_cannot_be_summed_up_is_rejected(chatdf: Path, project: Proje
 
     assert id in rejected_ids(report, "token_usage")
     assert project.usage.total().input_tokens < 10**12
+
+
+def test_metadata_that_sqlite_has_made_a_number_of_stays(
+    tmp_path: Path, project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = "2026-01-02 03:04:05"
+    with source_databases.writing(tmp_path / "b.db", source_databases.SOVEREIGN, "delete") as connection:
+        connection.execute("INSERT INTO assistants VALUES ('a', 'n', 'i', 'm', ?, ?)", (at, at))
+        for id, metadata in (("t-1", "5"), ("t-2", "0.5"), ("t-3", "9e999")):
+            connection.execute("INSERT INTO threads VALUES (?, 'a', ?, ?, ?)", (id, at, at, metadata))
+
+    report = adopt(tmp_path / "b.db", project)
+
+    metadata = [project.conversations.get(id).metadata for id in ("t-1", "t-2", "t-3")]
+    assert metadata == [{"thread_metadata": 5}, {"thread_metadata": 0.5}, {}]
+    assert [row["id"] for row in rejected(report, "threads", kept=True)] == ["t-3"]
+    assert f"1 rows of {tmp_path / 'b.db'} " in caplog.text

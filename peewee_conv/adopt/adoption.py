@@ -117,7 +117,7 @@ def recognise(source: Source) -> System:
 def _copy(source: Source, project: Project, batch: int, on_progress: Progress | None) -> Adopted:
     system = recognise(source)
     folder = os.path.join(project._root, project._binding.settings.data_dir)
-    ledger = Ledger(folder, source.name)
+    ledger = Ledger(folder, source.path)
     handle = Handle(project._binding, system.schema)
     context = Context(source, ledger, handle, project.conversations, batch, on_progress)
     steps = system.steps(context)

@@ -54,13 +54,13 @@ class Ledger:
     """The books of one adoption.
 
     :param folder: where the rejects file belongs: the data folder of the project.
-    :param name: the name of the source's file.
+    :param source: the path of the source.
     :ivar moved: the rows that are here under another id.
     :ivar total: how many rows there are to copy.
     """
 
-    def __init__(self, folder: str, name: str) -> None:
-        self._rejects = _RejectsFile(os.path.join(folder, name[:_MAX_NAME]))
+    def __init__(self, folder: str, source: str) -> None:
+        self._rejects = _RejectsFile(os.path.join(folder, os.path.basename(source)[:_MAX_NAME]), source)
         self._copied: dict[str, int] = {}
         self._there: dict[str, int] = {}
         self._rejected: dict[str, int] = {}

@@ -45,11 +45,6 @@ class Source:
         encoding = self.value("PRAGMA encoding")
         connection.create_function("moment", 1, lambda value: _moment(value, encoding), deterministic=True)
 
-    @property
-    def name(self) -> str:
-        """The name of the file."""
-        return os.path.basename(self.path)
-
     def tables(self) -> list[str]:
         """Return the names of the ordinary tables, sorted."""
         return [name for name in inspection.tables(self.connection) if not name.startswith("sqlite_")]

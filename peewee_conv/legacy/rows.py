@@ -34,10 +34,11 @@ class Rejects:
 
     :param path: the database; the rejects go to ``<path>.rejected.jsonl``, one JSON object a line: the table, the row
         as it was, the reason, and whether the row itself was kept with that value replaced.
+    :param source: where the rows are from, for the log; *path* if left out.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, source: str | None = None) -> None:
+        self._path, self._source = path, source or path
         self._lines: list[str] = []
 
     def add(self, table: str, row: Row, reason: str, *, kept: bool = False) -> None:
@@ -54,7 +55,7 @@ class Rejects:
         if not os.path.lexists(target):
             self.publish(text, target)
         logger.warning(
-            "%d rows of %s do not fit the new tables as they were: see %s", len(self._lines), self._path, target
+            "%d rows of %s do not fit the new tables as they were: see %s", len(self._lines), self._source, target
         )
         return target
 
@@ -198,7 +199,9 @@ def parsed(value: Any) -> Any:
     if value is None:
         return None
     try:
-        found = json.loads(value, parse_constant=_refuse_constant)
+        # A column of the type JSON makes numbers of texts such as 5: the affinity of its name is that of numbers.
+        is_number = isinstance(value, (int, float))
+        found = value if is_number else json.loads(value, parse_constant=_refuse_constant)
         dumped(found).encode()  # half a surrogate pair can be escaped in JSON, but not be stored
     except (TypeError, ValueError, RecursionError) as error:
         raise Refused(f"this is no JSON that can be kept: {value!r:.40}") from error
