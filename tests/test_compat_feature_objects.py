@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +36,20 @@ def test_malformed_dependencies_are_shown_as_they_are(malformed: Any) -> None:
 )
 def test_safe_dependencies_are_the_whole_numbers_of_a_list(dependencies: Any, ids: list[int]) -> None:
     assert Feature(dependencies=dependencies).get_dependencies_safe() == ids
+
+
+def test_a_feature_can_be_copied_and_pickled_in_the_middle_of_its_session(maker: SessionMaker) -> None:
+    with maker() as session:
+        found = feature(steps=["open"])
+        session.add(found)
+        session.commit()
+
+        for copied in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+            assert copied.to_dict() == found.to_dict()
+            copied.name = "Log out"
+        session.commit()
+
+        assert session.query(Feature).one().name == "Log in"
 
 
 def test_a_schedule_is_a_dictionary_with_a_time_without_offset(maker: SessionMaker) -> None:

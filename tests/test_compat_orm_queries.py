@@ -25,6 +25,7 @@ from peewee_conv.compat.feature_database import (
     or_,
     text,
 )
+from peewee_conv.compat.orm_results import Result
 from peewee_conv.compat.orm_session import Session
 from peewee_conv.errors import DatabaseBusy, DatabaseFailure, FeatureNotFound, InvalidArgument, NotFound
 
@@ -56,6 +57,22 @@ def test_results_are_taken_one_by_one_or_all_at_once(session: Session) -> None:
 
     assert (result.fetchone(), result.scalar(), result.fetchall(), result.first()) == (("a",), "b", [("c",)], None)
     assert session.execute("SELECT name FROM features ORDER BY id").scalars() == ["a", "b", "c"]
+
+
+def test_what_is_left_of_a_result_answers_as_in_sqlalchemy(session: Session) -> None:
+    session.add_all([feature("a"), feature("b")])
+    session.commit()
+
+    def names(more: str = "") -> Result:
+        return session.execute(f"SELECT name FROM features {more} ORDER BY id")
+
+    assert names().scalars().all() == ["a", "b"]
+    assert (names().scalars().first(), names("WHERE 0").scalars().first()) == ("a", None)
+    assert (names().mappings().first(), names("WHERE 0").mappings().one_or_none()) == ({"name": "a"}, None)
+    assert names("WHERE id = 2").scalars().one() == names("WHERE id = 2").scalar_one() == "b"
+    assert names().fetchmany(5) == [("a",), ("b",)]
+    with pytest.raises(InvalidArgument):
+        names().scalar_one()
 
 
 def test_one_claims_a_feature_and_the_other_does_not(maker: SessionMaker, session: Session, stored: Feature) -> None:
@@ -217,6 +234,7 @@ def test_rows_come_in_the_order_and_number_asked_for(several: Session) -> None:
     assert [each.name for each in ordered] == ["c", "b", "a"]
     assert [each.name for each in ordered.offset(1).limit(1)] == ["b"]
     assert [each.name for each in ordered.offset(1)] == ["b", "a"]
+    assert [each.name for each in several.query(Feature).order_by("priority", Feature.id.desc())] == ["c", "b", "a"]
 
 
 def test_one_row_is_one_object_whatever_reads_it(several: Session) -> None:
@@ -293,6 +311,9 @@ def test_deleting_schedules_in_any_way_deletes_their_overrides(session: Session)
         lambda session: session.query(Feature, Schedule),
         lambda session: session.query(Feature).filter(True),
         lambda session: session.query(Feature).filter_by(nmae="a"),
+        lambda session: session.query(Feature).order_by("id desc"),
+        lambda session: session.query(Feature.id).order_by("id"),
+        lambda session: session.query(Feature).group_by("nmae"),
         lambda session: session.query(Feature).limit(-1),
         lambda session: session.query(Feature).limit(1).delete(),
         lambda session: session.query(Feature.id).delete(),
@@ -300,7 +321,7 @@ def test_deleting_schedules_in_any_way_deletes_their_overrides(session: Session)
         lambda session: session.query(Feature).update({"passes": "yes"}),
         lambda session: session.query(Schedule).filter(Schedule.created_at < "yesterday"),
     ],
-    ids=range(11),
+    ids=range(14),
 )
 def test_a_query_that_makes_no_sense_is_refused(session: Session, wrong: Callable[[Session], Any]) -> None:
     with pytest.raises(InvalidArgument):

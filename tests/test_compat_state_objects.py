@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,44 @@ def test_relationships_answer(manager: StateManager, bot: Assistant, thread: Thr
     assert (thread.assistant.id, said.thread.id) == (bot.id, thread.id)
     assert [found.id for found in thread.messages] == [said.id]
     assert [found.id for found in bot.threads] == [thread.id, second.id]
+
+
+def test_a_message_that_is_appended_to_a_relationship_is_refused_and_not_lost(
+    manager: StateManager, thread: Thread
+) -> None:
+    said = Message(role=MessageRole.USER, content="Hello!")
+
+    with pytest.raises(StateManagerException, match=r"session\.add\(\)"), manager.get_session() as session:
+        session.query(Thread).one().messages.append(said)
+    with pytest.raises(errors.InvalidArgument):
+        thread.messages += [said]  # type: ignore[misc]
+
+    assert copy.deepcopy(thread.messages) == pickle.loads(pickle.dumps(thread.messages)) == []
+
+
+def test_what_is_returned_can_be_copied_and_pickled(tmp_path: Path) -> None:
+    manager = StateManager(f"sqlite:///{tmp_path}/talks.db")
+    thread = manager.create_thread(manager.create_assistant("Aurora", "You analyse markets.").id)
+    (said,) = say(manager, thread, "Hello!")
+    with manager.get_session() as session:
+        read = session.query(Message).one()  # its row may change until the session ends: read once more for a copy
+
+        for each in (said, read):
+            for copied in (copy.copy(each), copy.deepcopy(each), pickle.loads(pickle.dumps(each))):
+                assert (copied.content, copied.id, copied.thread.id) == ("Hello!", said.id, thread.id)
+        restored = pickle.loads(pickle.dumps(thread))
+        restored.thread_metadata = {"desk": 1}
+        session.add(restored)
+
+    assert (thread.thread_metadata, manager.get_thread(thread.id).thread_metadata) == ({}, {"desk": 1})
+
+
+def test_what_was_in_memory_is_pickled_without_what_it_is_related_to(thread: Thread) -> None:
+    restored = pickle.loads(pickle.dumps(thread))
+
+    assert (restored.id, copy.deepcopy(thread).messages) == (thread.id, [])
+    with pytest.raises(StateManagerException, match="database that is here"):
+        _ = restored.messages
 
 
 @pytest.mark.parametrize("kind", [Assistant, Thread, Message])
@@ -186,6 +225,22 @@ def test_what_was_returned_can_be_changed_and_deleted_in_a_session(
     found = manager.get_assistant(bot.id)
     assert (found.name, found.model) == ("Changed", "gpt-5")
     assert manager.list_threads() == []
+
+
+def test_a_message_added_meanwhile_is_no_conflict_and_a_change_is_one(manager: StateManager, thread: Thread) -> None:
+    with manager.get_session() as session:
+        found = session.query(Thread).one()
+        say(manager, thread, "Hello!")
+        found.thread_metadata = {"desk": 1}
+    assert manager.get_thread(thread.id).thread_metadata == {"desk": 1}
+
+    with manager.SessionLocal() as session:
+        found = session.query(Thread).one()
+        manager.update_thread(thread.id, {"desk": 2})
+        found.thread_metadata = {"desk": 3}
+        with pytest.raises(errors.DatabaseBusy, match="somebody has changed"):
+            session.commit()
+    assert manager.get_thread(thread.id).thread_metadata == {"desk": 2}
 
 
 def test_what_was_said_stays_as_it_is(manager: StateManager, thread: Thread) -> None:

@@ -48,18 +48,19 @@ class State:
 
     def get(self, instance: Base, name: str) -> Any:
         """Return the value of a column, read again where it may have changed."""
-        self._renew(instance)
+        self.renew(instance)
         return self.values.get(name)
 
     def set(self, instance: Base, name: str, value: Any) -> None:
         """Set the value of a column; it is written by the next flush."""
-        self._renew(instance)
+        self.renew(instance)
         self.values[name] = value
         unit = self.unit
         if unit is not None:
             unit.hold(instance)
 
-    def _renew(self, instance: Base) -> None:
+    def renew(self, instance: Base) -> None:
+        """Read the row again where it may have changed."""
         unit = self.unit if self.is_expired else None
         if unit is not None:
             unit.renew(instance)
@@ -69,6 +70,12 @@ class State:
         self.values = {name: columns[name].read(value) for name, value in stored.items()}
         self.stored, self.seen = stored, seen
         self.is_expired = False
+
+    def apart(self) -> State:
+        """Return the same for a copy, which no session knows."""
+        state = State()
+        state.values, state.stored = dict(self.values), self.stored
+        return state
 
     def changes(self, columns: dict[str, Column[Any]]) -> dict[str, Any]:
         """Return the values that differ from the row."""
@@ -93,6 +100,7 @@ class Base:
 
     :cvar key: the name of the column that is the primary key.
     :cvar missing: the error for a row that is not there.
+    :cvar kept: the columns that services change by the way: that somebody has changed them is no conflict.
     :cvar by_row: whether bulk updates and deletes go through the methods below, row by row.
     """
 
@@ -100,6 +108,7 @@ class Base:
     columns: ClassVar[dict[str, Column[Any]]] = {}
     key: ClassVar[str] = "id"
     missing: ClassVar[type[NotFound]] = NotFound
+    kept: ClassVar[tuple[str, ...]] = ()
     by_row: ClassVar[bool] = False
 
     _orm: State
@@ -150,6 +159,11 @@ class Base:
     @classmethod
     def _fields(cls, values: dict[str, Any]) -> dict[peewee.Field, peewee.Node]:
         return {cls.columns[name].field: parameter(cls.columns[name].written(value)) for name, value in values.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: the values, without the session."""
+        self._orm.renew(self)
+        return {**vars(self), "_orm": self._orm.apart()}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._orm.values.get(self.key)}>"

@@ -76,12 +76,12 @@ class Query(Generic[T]):
         return self.filter(*(self._mapped.column(name) == value for name, value in values.items()))
 
     def order_by(self, *columns: Any) -> Query[T]:
-        """Order by columns or ``column.desc()``, after the order that the query has already."""
-        return self._with(self._select.order_by_extend(*columns))
+        """Order by columns, their names or ``column.desc()``, after the order that the query has already."""
+        return self._with(self._select.order_by_extend(*map(self._term, columns)))
 
     def group_by(self, *columns: Any) -> Query[T]:
         """Make one row of those that have the same values of *columns*."""
-        return self._with(self._select.group_by(*columns))
+        return self._with(self._select.group_by(*map(self._term, columns)))
 
     def distinct(self) -> Query[T]:
         """Keep one of equal rows."""
@@ -180,6 +180,14 @@ class Query(Generic[T]):
             change(each)
         self._session.flush()
         return len(found)
+
+    def _term(self, column: Any) -> Any:
+        """Return what to order or group by. Peewee takes a name for a value, which orders nothing."""
+        if isinstance(column, peewee.Node):
+            return column
+        if self._class is not None and isinstance(column, str):
+            return self._class.column(column)
+        raise InvalidArgument("column", column, "a column, such as Feature.id or Feature.id.desc()")
 
     @property
     def _mapped(self) -> type[Base]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ..errors import InvalidArgument, NotFound
@@ -54,6 +55,35 @@ def fetch(connection: sqlite3.Connection, sql: str, params: Any) -> Fetched:
     return Fetched(names, cursor.fetchall(), cursor.rowcount, cursor.lastrowid)
 
 
+class Values(list[Any]):
+    """What is left of a result: a list, which also answers as SQLAlchemy's do."""
+
+    def all(self) -> list[Any]:
+        """Return all of them."""
+        return self
+
+    fetchall = all
+
+    def first(self) -> Any:
+        """Return the first one, or ``None``."""
+        return next(iter(self), None)
+
+    def one(self) -> Any:
+        """Return the only one.
+
+        :raises NotFound: there is none.
+        :raises InvalidArgument: there are more.
+        """
+        return only(self)
+
+    def one_or_none(self) -> Any:
+        """Return the only one, or ``None``.
+
+        :raises InvalidArgument: there are more.
+        """
+        return only(self) if self else None
+
+
 class Result:
     """The rows of a statement, to be taken one by one or all at once."""
 
@@ -78,6 +108,10 @@ class Result:
 
     fetchall = all
 
+    def fetchmany(self, size: int = 1) -> list[Row]:
+        """Return the next rows, at most *size*."""
+        return list(islice(self, size))
+
     def fetchone(self) -> Row | None:
         """Return the next row, or ``None``."""
         return next(iter(self), None)
@@ -98,13 +132,21 @@ class Result:
         row = self.fetchone()
         return None if row is None else row[0]
 
-    def scalars(self) -> list[Any]:
-        """Return the first value of each row that is left."""
-        return [row[0] for row in self]
+    def scalar_one(self) -> Any:
+        """Return the first value of the only row.
 
-    def mappings(self) -> list[dict[str, Any]]:
+        :raises NotFound: there is none.
+        :raises InvalidArgument: there are more.
+        """
+        return self.one()[0]
+
+    def scalars(self) -> Values:
+        """Return the first value of each row that is left."""
+        return Values(row[0] for row in self)
+
+    def mappings(self) -> Values:
         """Return the rows that are left as dictionaries."""
-        return [row._mapping for row in self]
+        return Values(row._mapping for row in self)
 
 
 def only(rows: list[Any]) -> Any:

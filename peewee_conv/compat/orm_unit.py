@@ -217,7 +217,9 @@ class Unit:
         state, transaction = instance._orm, self._store.transaction
         if state.seen is transaction:
             return
-        if self._present_row(type(instance), _key(instance)) != state.stored:
+        entity, stored = type(instance), state.stored or {}
+        found = self._present_row(entity, _key(instance))
+        if any(found[name] != stored[name] for name in stored.keys() - set(entity.kept)):
             raise DatabaseBusy(self._store.path, f"somebody has changed {instance!r} since this session read it")
         state.seen = transaction
 

@@ -43,8 +43,31 @@ class Engine:
         """Close every handle on the project's files, and delete what was in memory."""
         urls.close(self.project)
 
+    def __deepcopy__(self, memo: object) -> Engine:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (str(self._project.path) if self._reopens else None, self.url)
+
     def __repr__(self) -> str:
         return f"Engine({self.url})"
+
+
+def _unpickled(path: str | None, url: str) -> Engine | None:
+    """Return the engine of an object that was pickled; what was in memory stays with its process."""
+    return None if path is None else Engine(Project(path), url)
+
+
+class Shown(list[Any]):
+    """What an object is related to, as it was when it was asked for. It cannot be changed: that would be lost."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise InvalidArgument("change", "...", "session.add() or session.delete(): this list only shows what there is")
+
+    append = extend = insert = remove = pop = clear = __setitem__ = __delitem__ = __iadd__ = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
 
 
 class ConversationSession(Session):
@@ -104,6 +127,7 @@ class Base(orm_objects.Base):
     """
 
     by_row: ClassVar[bool] = True
+    kept: ClassVar[tuple[str, ...]] = ("updated_at",)  # every message sets that of its conversation
     changeable: ClassVar[tuple[str, ...]] = ()
 
     _engine: Engine | None = None
@@ -139,12 +163,14 @@ class Base(orm_objects.Base):
     def _related(self, entity: type[Related], criterion: Any, *order: Any) -> list[Related]:
         """Return the objects that meet a criterion: those of this object's session, or free ones."""
         if self._session is not None and self._orm.unit is not None:
-            found: list[Related] = self._session.query(entity).filter(criterion).order_by(*order).all()
-            return found
+            return Shown(self._session.query(entity).filter(criterion).order_by(*order).all())
         if self._engine is None:
-            raise ProjectNotBound(f"this {type(self).__name__} was never stored")
+            raise ProjectNotBound(f"this {type(self).__name__} was never stored in a database that is here")
         with ConversationSession(self._engine) as session:
-            return session.query(entity).filter(criterion).order_by(*order).all()
+            return Shown(session.query(entity).filter(criterion).order_by(*order).all())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_session": None}
 
     def __repr__(self) -> str:
         owner = next((name for name in self.columns if name.endswith("_id")), None)
