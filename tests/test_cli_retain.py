@@ -54,6 +54,14 @@ def test_command_goes_through_all_projects_of_a_folder(run: Run, root: Path) -> 
     assert (borealis["error"], borealis["messages_pruned"]) == (None, 3)
 
 
+def test_command_does_not_take_one_project_for_all_of_a_folder(run: Run, root: Path) -> None:
+    done = run("retain", "--root", root, "--project", root / "aurora", "--max-conversations", "0")
+
+    assert done.status == 2
+    assert "either --root, for all projects, or one of them" in done.err
+    assert run("retain", "--root", root, "--prune", "0").out.count("5 messages of 1 conversation pruned") == 2
+
+
 def test_command_sums_up_a_folder(run: Run, root: Path) -> None:
     done = run("retain", "--root", root, "--prune", "2")
 

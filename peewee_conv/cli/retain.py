@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from peewee_conv.errors import PeeweeConvError
+from peewee_conv.errors import InvalidArgument, PeeweeConvError
 from peewee_conv.project import Project, Projects
 from peewee_conv.retention import Retention, Rules, check_rules
 
@@ -66,6 +66,8 @@ def byte_size(text: str) -> int:
 def _retain(args: argparse.Namespace, console: Console) -> int:
     rules = _rules(args)
     check_rules(rules)
+    if args.root is not None and hasattr(args, "project"):
+        raise InvalidArgument("--project", args.project, "either --root, for all projects, or one of them")
     if args.root is None:
         with projects.existing(args) as project:
             done = _one(project, args, rules, console, "deleting")
