@@ -318,6 +318,25 @@ def test_what_a_cancelled_call_raised_is_not_reported_as_forgotten(
     assert caplog.records == []
 
 
+def test_a_deletion_of_a_project_that_waits_keeps_no_reader_out(tmp_path: Path) -> None:
+    set_thread_limit(1)
+
+    async def main() -> int:
+        projects = AsyncProjects(tmp_path)
+        aurora, borealis = await projects.create("aurora"), await projects.create("borealis")
+        await borealis.conversations.create()
+        with aurora.sync:
+            aurora.sync.conversations.create()
+            deletion = asyncio.create_task(projects.delete("aurora"))  # waits for this block
+            await asyncio.sleep(0.05)
+            async with asyncio.timeout(1):
+                found = await borealis.conversations.list()
+        await deletion
+        return len(found)
+
+    assert play(main) == 1
+
+
 # --- threads ---
 
 

@@ -12,7 +12,7 @@ from ..database.schema import Schema
 from ..project import Project, Projects
 from ..schemas import assistant
 from . import lanes, services
-from .threads import read_in_thread, settled
+from .threads import read_in_thread, settled, write_in_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,24 +219,24 @@ class AsyncProjects:
 
     async def get(self, name: str) -> AsyncProject:
         """Return the project of that name, as ``Projects.get`` does."""
-        return AsyncProject(await self._run(self._projects.get, name))
+        return AsyncProject(await self._read(self._projects.get, name))
 
     async def find(self, name: str) -> AsyncProject | None:
         """Return the project of that name, or ``None``."""
-        found = await self._run(self._projects.find, name)
+        found = await self._read(self._projects.find, name)
         return None if found is None else AsyncProject(found)
 
     async def list(self) -> list[str]:
         """Return the names of all projects, sorted."""
-        return await self._run(self._projects.list)
+        return await self._read(self._projects.list)
 
     async def create(self, name: str) -> AsyncProject:
         """Make the directory of a new project and return the project, as ``Projects.create`` does."""
-        return AsyncProject(await self._run(self._projects.create, name))
+        return AsyncProject(await settled(write_in_thread(self._projects.create, name)))
 
     async def delete(self, name: str, timeout: float = 5.0) -> bool:
         """Delete a project's data, as ``Projects.delete`` does."""
-        return await self._run(self._projects.delete, name, timeout)
+        return await settled(write_in_thread(self._projects.delete, name, timeout))
 
     async def upgrade(
         self, *, dry_run: bool = False, on_progress: Callable[[int, int], object] | None = None
@@ -245,9 +245,9 @@ class AsyncProjects:
 
         :param on_progress: called in another thread.
         """
-        return await self._run(self._projects.upgrade, dry_run=dry_run, on_progress=on_progress)
+        return await settled(write_in_thread(self._projects.upgrade, dry_run=dry_run, on_progress=on_progress))
 
-    async def _run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def _read(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return await settled(read_in_thread(work, *args, **kwargs))
 
     def __repr__(self) -> str:
