@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -63,8 +64,8 @@ class Shelf:
     def __init__(self, shown: Shown) -> None:
         self._root = shown if isinstance(shown, Projects) else None
         self._projects: dict[str, Project] = {}
-        # Files that were found to be of today's schema. Looking costs a query; a file that was replaced is another one.
-        self._current: dict[str, tuple[int, int]] = {}
+        # Files that were found to be of today's schema, and when they had changed last: looking costs some queries.
+        self._current: dict[str, tuple[int, int, int]] = {}
         if not isinstance(shown, Projects):
             for project in _checked(shown):
                 self._projects[self._free_name(project.name or "root")] = project
@@ -99,10 +100,19 @@ class Shelf:
     def volumes(self, after: str | None = None) -> tuple[list[Volume], str | None]:
         """Return a page of projects, with what their files tell from outside, and the name after which to go on."""
         names = self.names()
-        start = 0 if after is None else next((at + 1 for at, name in enumerate(names) if name == after), len(names))
+        start = 0 if after is None else self._place_behind(after, names)
         shown = names[start : start + _PER_PAGE]
         following = shown[-1] if start + _PER_PAGE < len(names) else None
-        return [_volume(name, self.get(name)) for name in shown], following
+        found = []
+        for name in shown:
+            with suppress(ProjectNotFound):  # deleted meanwhile
+                found.append(_volume(name, self.get(name)))
+        return found, following
+
+    def _place_behind(self, name: str, names: list[str]) -> int:
+        if self._root is not None:
+            return bisect_right(names, name)  # it may have been deleted since the page before
+        return names.index(name) + 1 if name in names else len(names)
 
     def check(self, project: Project, schema: Schema) -> None:
         """Make sure that reading the file of *schema* changes nothing about it.
@@ -111,15 +121,15 @@ class Shelf:
         :raises NeedsUpgrade: opening it would upgrade it.
         """
         path = str(project.database_path(schema))
-        identity = paths.identity(path)
-        if identity is None:
+        stamp = _stamp(path)
+        if stamp is None:
             raise NothingStored(project.name)
-        if self._current.get(path) == identity:
+        if self._current.get(path) == stamp:
             return
         found = health(project, schema)
         if found.pending:
             raise NeedsUpgrade(path, found.schema_version, found.schema_head)
-        self._current[path] = identity
+        self._current[path] = stamp
 
 
 def _checked(shown: Project | Iterable[Project]) -> list[Project]:
@@ -135,6 +145,18 @@ def _again(project: Project) -> Project:
         return Project(project.path, **project._binding.settings._asdict())
     except ProjectInUse:
         return Project(project.path)
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    """Return what changes when the file does, if only once its log is written back; ``None`` if there is none.
+
+    The inode alone does not: a backup that is put in the place of a file may get the number that this had.
+    """
+    identity = paths.identity(path)
+    try:
+        return None if identity is None else (*identity, os.stat(path).st_ctime_ns)
+    except FileNotFoundError:
+        return None
 
 
 def _volume(name: str, project: Project) -> Volume:

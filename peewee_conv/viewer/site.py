@@ -84,8 +84,9 @@ class Site:
         """Answer with a page of the projects; none of them is opened."""
         from flask import request
 
-        volumes, following = self.shelf.volumes(Query(request.args).text("after"))
-        return self.page("projects.html", {"volumes": volumes, "next": following})
+        after = Query(request.args).text("after")
+        volumes, following = self.shelf.volumes(after)
+        return self.page("projects.html", {"volumes": volumes, "next": following, "is_first": after is None})
 
     def answer(self, kind: Page, project: str) -> Any:
         """Answer with a page of a project."""
@@ -141,9 +142,10 @@ class Site:
         if error.response is not None:  # the application has an answer of its own
             return error
         response = error.get_response()
-        response.data = self.page(
-            "error.html", {"status": error.code or 500, "sentence": error.description or error.name}
-        )
+        sentence = error.description or error.name
+        if sentence == type(error).description:  # what Werkzeug says of it goes on with advice
+            sentence = sentence.partition(". ")[0].removesuffix(".") + "."
+        response.data = self.page("error.html", {"status": error.code or 500, "sentence": sentence})
         response.content_type = "text/html; charset=utf-8"
         return response
 

@@ -64,6 +64,14 @@ def test_nothing_but_reading_is_answered(project: Project, method: str, address:
     assert "Content-Security-Policy" in response.headers
 
 
+@pytest.mark.parametrize("address", ["/nowhere", "/p/..%2fx/", "/static/nothing.css"])
+def test_what_is_nowhere_is_one_sentence(project: Project, address: str) -> None:
+    response = client_of(project).get(address)
+
+    assert response.status_code == 404
+    assert "The requested URL was not found on the server. All projects" in read(response).text
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [

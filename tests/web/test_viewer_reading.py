@@ -17,6 +17,7 @@ from viewer_tools import PLAIN_PAGES, addresses, client_of, client_of_app, fill,
 from peewee_conv import Project, Projects
 from peewee_conv.database.cache import cache
 from peewee_conv.errors import DatabaseFull
+from peewee_conv.maintenance import downgrade, migration_status
 from peewee_conv.schemas import assistant, features
 from peewee_conv.viewer import create_app
 
@@ -170,6 +171,22 @@ def test_a_damaged_file_is_a_sentence(project: Project) -> None:
     assert "restore a backup, or run 'peewee-conv check'" in read(response).text
     assert "cannot be read" in read(client.get(f"/p/{project.name}/health")).text
     assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("journal_mode", ["wal", "delete"])
+def test_a_file_that_becomes_old_while_it_is_looked_at_is_not_upgraded(
+    make_project: Callable[..., Project], journal_mode: str
+) -> None:
+    project = make_project("aurora", journal_mode=journal_mode)
+    client, filled = client_of(project), fill(project)
+    assert client.get("/p/aurora/").status_code == 200
+
+    downgrade(project, to=1)
+    inode = os.stat(project.database_path()).st_ino
+
+    assert client.get(f"/p/aurora/conversation?id={filled.talk}").status_code == 409
+    assert migration_status(project).version == 1
+    assert os.stat(project.database_path()).st_ino == inode
 
 
 @contextmanager
