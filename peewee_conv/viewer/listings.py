@@ -13,6 +13,7 @@ from .text import MARKS
 
 _PER_PAGE = 40
 _HITS = 50
+_FOUND = 200  # messages that the list of conversations looks for: those of one conversation make one line
 _FILTERS = ("user_id", "assistant_id", "project_name")
 
 
@@ -21,10 +22,10 @@ def conversations(look: Look) -> Values:
     given, after, text = _filters(look), look.query.text("after"), look.query.text("q")
     if text is None:
         found = look.project.conversations.list(**given, limit=_PER_PAGE, after=after)
-        shown = {"problem": None, "next": found.next, "is_first": after is None}
+        shown: Values = {"problem": None, "next": found.next, "is_first": after is None, "is_cut": False}
         return {**_rows(look, found), **shown, "given": given, "q": None}
-    hits, problem = _hits(look, text, given)
-    shown = {"problem": problem, "next": None, "is_first": True}
+    hits, problem = _hits(look, text, given, _FOUND)
+    shown = {"problem": problem, "next": None, "is_first": True, "is_cut": len(hits) == _FOUND, "most": _FOUND}
     return {**_rows(look, _conversations_of(look, hits)), **shown, "given": given, "q": text}
 
 
@@ -55,7 +56,7 @@ def search(look: Look) -> Values:
     text = look.query.text("q")
     role = look.query.choice("role", arguments.ROLES)
     given = _filters(look)
-    hits, problem = _hits(look, text, {**given, "role": role or None}) if text else ([], None)
+    hits, problem = _hits(look, text, {**given, "role": role or None}, _HITS) if text else ([], None)
     return {
         "q": text,
         "role": role,
@@ -68,10 +69,10 @@ def search(look: Look) -> Values:
     }
 
 
-def _hits(look: Look, text: str, filters: dict[str, Any]) -> tuple[list[SearchHit], str | None]:
+def _hits(look: Look, text: str, filters: dict[str, Any], limit: int) -> tuple[list[SearchHit], str | None]:
     """Return what is found; or a sentence, where the words cannot be searched for."""
     try:
-        return look.project.conversations.search(text, **filters, limit=_HITS, marks=MARKS), None
+        return look.project.conversations.search(text, **filters, limit=limit, marks=MARKS), None
     except InvalidArgument as error:
         if error.argument != "query":
             raise

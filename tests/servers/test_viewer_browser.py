@@ -115,7 +115,9 @@ def fill(project: Project) -> str:
     project.conversations.add_messages(
         talk, [{"role": said[n % 3][0], "content": said[n % 3][1], "token_count": 8} for n in range(120)]
     )
-    hostile = project.conversations.create(title=HOSTILE).id
+    key, unbroken = project.accounts.create_key(), {"google_id": "w", "email": "w@x.org", "name": "W" * 255}
+    wide = project.accounts.sign_in(unbroken, referral_key=key).user
+    hostile = project.conversations.create(title=HOSTILE, user_id=wide.id).id
     project.conversations.add_message(hostile, "user", f"hostile {HOSTILE} words")
     for days in range(20):
         timestamp = datetime.now(UTC) - timedelta(days=days)
@@ -227,6 +229,9 @@ def test_a_chart_is_drawn_inside_its_card(browser: Browser) -> None:
     assert len(bars) == 20
     assert all(card["x"] < bar["x"] and bar["x"] + bar["width"] < card["x"] + card["width"] for bar in bars)
     assert max(bar["height"] for bar in bars) > 100
+    labels = [label.rect for label in browser.all(".scaled .tick[text-anchor=end][dy]")]
+    assert len(labels) == 3
+    assert all(label["x"] + label["width"] < min(bar["x"] for bar in bars) for label in labels)
     of_legend = "return getComputedStyle(document.querySelector('.key.input'), '::before').backgroundColor"
     assert browser.run(of_legend) == browser.run("return getComputedStyle(document.querySelector('.plot .input')).fill")
 
@@ -295,6 +300,14 @@ return poor;
 """
 
 
+OUTSIDE = """
+const beyond = (e, card) => e.getBoundingClientRect().right > card.getBoundingClientRect().right + 1;
+return [...document.querySelectorAll(".card *")]
+  .filter(e => !e.closest("svg, pre, .scroll, .hidden") && beyond(e, e.closest(".card")))
+  .map(e => e.outerHTML.slice(0, 80));
+"""
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_every_page_fits_and_can_be_read(browser: Browser, theme: str, size: tuple[int, int]) -> None:
@@ -304,6 +317,7 @@ def test_every_page_fits_and_can_be_read(browser: Browser, theme: str, size: tup
     for page in ("", *(f"p/aurora/{page}" for page in PAGES), f"p/aurora/conversation?id={browser.talk}"):
         browser.go(page)
         assert browser.run("return document.documentElement.scrollWidth") == size[0], page
+        assert browser.run(OUTSIDE) == [], page
         assert browser.run(CONTRASTS) == [], page
         name = page.split("?")[0].removeprefix("p/aurora/") or ("list" if page else "projects")
         assert len(browser.shoot(f"{name}-{theme}-{size[0]}")) > 5_000

@@ -102,6 +102,26 @@ def test_a_root_shows_projects_made_later(tmp_path: Path) -> None:
     assert "aurora" in read(client.get("/")).text
 
 
+def test_the_next_projects_are_found_when_the_last_ones_are_gone(tmp_path: Path) -> None:
+    projects = Projects(tmp_path)
+    for name in ("aurora", "borealis"):
+        projects.create(name)
+    client = client_of_app(create_app(projects))
+
+    assert "borealis" in read(client.get("/?after=aurora-gone")).text
+    assert "No more projects" in read(client.get("/?after=cassiopeia")).text
+
+
+def test_a_project_that_goes_while_the_projects_are_listed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects = Projects(tmp_path)
+    projects.create("aurora")
+    monkeypatch.setattr(projects, "list", lambda: ["aurora", "gone"])
+
+    assert "aurora" in read(client_of_app(create_app(projects)).get("/")).text
+
+
 def test_projects_of_one_name_are_told_apart(make_project: Callable[..., Project]) -> None:
     first, second = make_project("a/aurora"), make_project("b/aurora")
     first.conversations.create(title="of the first")
@@ -158,6 +178,18 @@ def test_a_conversation_that_has_a_text_often_is_listed_once(project: Project) -
     assert len(links) == 1
 
 
+def test_the_list_says_when_it_looked_for_no_more_messages(project: Project) -> None:
+    often = project.conversations.create(title="Often")
+    project.conversations.add_messages(often.id, [{"role": "user", "content": "night train"}] * 199)
+
+    whole = page_of(project, "?q=train").text
+    project.conversations.add_message(often.id, "user", "night train")
+    cut = page_of(project, "?q=train").text
+
+    assert "there may be more" not in whole
+    assert "the best match first; those of the 200 best messages, there may be more" in cut
+
+
 def test_a_text_that_cannot_be_searched_for_is_a_sentence(project: Project) -> None:
     fill(project)
 
@@ -203,6 +235,16 @@ def test_pinned_messages_are_marked_apart(project: Project) -> None:
     assert "instructions pinned You are a bot." in text
     assert "system #1 pinned" in text
     assert text.index("user #8") < text.index("The model sees from here on") < text.index("user #9")
+
+
+def test_instructions_keep_their_lines_and_are_cut_as_messages_are(project: Project) -> None:
+    bot = project.assistants.create("Mira", "Be brief.\n- No lists.\n" + "x" * 20_000)
+    talk = project.conversations.create(assistant_id=bot.id).id
+
+    page = client_of(project).get(f"/p/{project.name}/conversation?id={talk}&instructions=1").get_data(as_text=True)
+
+    assert '<div class="text" dir="auto">Be brief.\n- No lists.\nxxx' in page
+    assert "20,000 of 20,022 characters." in page
 
 
 def test_code_is_set_apart(project: Project) -> None:
