@@ -30,9 +30,12 @@ def features(look: Look) -> Values:
     nodes = {node["id"]: node for node in look.project.features.graph()["nodes"]}
     shared = {"states": _STATES, "nodes": nodes, "status": status, "statuses": get_args(Status)}
     if status is None and after is None:
-        return {**shared, "stats": look.project.features.stats(), "board": _board(look, nodes)}
+        board = _board(look, nodes)
+        on_page = {feature.id for column in board for feature in column["features"]}
+        return {**shared, "stats": look.project.features.stats(), "board": board, "on_page": on_page}
     found = look.project.features.list(status=status, limit=_PER_PAGE, after=after)
-    return {**shared, "stats": look.project.features.stats(), "found": found, "next": found.next}
+    on_page = {feature.id for feature in found}
+    return {**shared, "stats": look.project.features.stats(), "found": found, "next": found.next, "on_page": on_page}
 
 
 def _board(look: Look, nodes: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:

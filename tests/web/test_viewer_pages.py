@@ -325,6 +325,16 @@ def test_a_limit_of_the_viewer_is_the_one_compared_with(project: Project) -> Non
     assert "100.0 % spent" in read(client.get(f"/p/{project.name}/usage")).text
 
 
+def test_what_a_feature_waits_for_is_a_link_only_where_it_is_shown(project: Project) -> None:
+    fill(project)
+
+    board, waiting = page_of(project, "features"), page_of(project, "features?status=open")
+
+    assert "#f-1" in board.links()
+    assert "#f-1" not in waiting.links()
+    assert "Waits for #1" in waiting.text
+
+
 def test_features_stand_below_their_state(project: Project) -> None:
     fill(project)
 
