@@ -326,7 +326,9 @@ def test_a_limit_of_the_viewer_is_the_one_compared_with(project: Project) -> Non
 
 
 def test_what_a_feature_waits_for_is_a_link_only_where_it_is_shown(project: Project) -> None:
-    fill(project)
+    first, _ = project.features.create_many([{"name": "first"}, {"name": "second", "depends_on_indices": [0]}])
+    project.features.claim(first.id)
+    project.features.mark_passing(first.id)
 
     board, waiting = page_of(project, "features"), page_of(project, "features?status=open")
 
