@@ -1,4 +1,4 @@
-"""What the caller's own SQL stores in a session past the services: a check finds it, and no later call fails oddly."""
+"""What the caller's own SQL stores in a session past the services: what is read later is sound, or it is refused."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import pytest
 
 from peewee_conv import Project
 from peewee_conv.compat import assistant_database, feature_database
-from peewee_conv.compat.feature_database import text
+from peewee_conv.compat.feature_database import Schedule, func, text
 from peewee_conv.errors import InvalidArgument, LimitReached
-from peewee_conv.schemas import assistant, features
 
 AT = "2026-01-02T03:04:05.000000Z"
 
@@ -30,27 +29,39 @@ def run_on_features(folder: Path, sql: str) -> None:
     feature_database.dispose_engine(folder)
 
 
-def test_a_conversation_with_a_time_that_nobody_can_read_is_found_by_a_check(project: Project) -> None:
-    assistant_database.create_conversation(project.path, "aurora")
-    run_on_conversations(project.path, "UPDATE conversations SET updated_at = datetime('now')")
-
-    project = Project(project.path)
-
-    assert [problem.kind for problem in project.check(assistant)] == ["time"]
-    with pytest.raises(InvalidArgument, match="expected a UTC time"):
-        assistant_database.get_conversations(project.path, "aurora")
-
-
-def test_a_schedule_with_a_time_that_nobody_can_read_is_found_by_a_check(project: Project) -> None:
+@pytest.mark.parametrize("time", ["datetime('now')", "'2026-01-02 03:04:05'", "'2026-01-02T04:04:05+01:00'"])
+def test_a_time_that_a_statement_makes_is_put_into_our_form(project: Project, time: str) -> None:
+    made = assistant_database.create_conversation(project.path, "aurora")
     project.schedules.create("10:00", 5)
-    project.dispose()
-    run_on_features(project.path, "UPDATE schedules SET created_at = 'noon'")
+    run_on_conversations(project.path, f"UPDATE conversations SET updated_at = {time}")
+    run_on_features(project.path, f"UPDATE schedules SET created_at = {time}")
 
     project = Project(project.path)
 
-    assert [problem.kind for problem in project.check(features)] == ["time"]
-    with pytest.raises(InvalidArgument, match="expected a UTC time"):
-        _ = project.schedules.list()[0].created_at
+    assert project.check() == []
+    moments = project.conversations.get(str(made.id)).updated_at, project.schedules.list()[0].created_at
+    assert all("now" in time or moment.isoformat() == "2026-01-02T03:04:05+00:00" for moment in moments)
+
+
+def test_a_time_that_an_expression_of_a_query_makes_is_put_into_our_form(project: Project) -> None:
+    project.schedules.create("10:00", 5)
+    with feature_database.create_database(project.path)[1]() as session:
+        session.query(Schedule).update({Schedule.created_at: func.datetime("2026-01-02 03:04:05")})
+        session.commit()
+
+    assert project.schedules.list()[0].created_at.isoformat() == "2026-01-02T03:04:05+00:00"
+
+
+def test_a_time_that_is_none_is_refused_and_the_rest_of_the_transaction_stays(project: Project) -> None:
+    made = project.schedules.create("10:00", 5)
+    with feature_database.create_database(project.path)[1]() as session:
+        session.execute("UPDATE schedules SET max_concurrency = 5")
+        with pytest.raises(InvalidArgument, match="ISO 8601"):
+            session.execute("UPDATE schedules SET created_at = 'noon', duration_minutes = 7")
+        session.commit()
+
+    (found,) = project.schedules.list()
+    assert (found.max_concurrency, found.duration_minutes, found.created_at) == (5, 5, made.created_at)
 
 
 def test_after_a_conversation_with_the_last_number_there_is_one_clear_error(project: Project) -> None:

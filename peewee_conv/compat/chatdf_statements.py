@@ -16,7 +16,7 @@ from ..database.pool import only_reads
 from ..errors import InvalidArgument
 from ..project import Project
 from ..schemas import assistant
-from . import caller_sql, chatdf_times
+from . import caller_sql, caller_times, chatdf_times
 from .chatdf_times import Parameters
 
 Kind = Literal["read", "write", "alone", "begin", "commit", "rollback", "setting"]
@@ -128,7 +128,7 @@ def _guarded(connection: sqlite3.Connection, work: Callable[..., Fetched], sql: 
     with caller_sql.guarded(connection, "sql", _KEPT) as written:
         fetched = work(connection, sql, *args)
     if chatdf_times.has_its_own(sql):
-        chatdf_times.mend(connection, written)
+        caller_times.mend(connection, written)
     return fetched
 
 

@@ -14,23 +14,18 @@ from __future__ import annotations
 
 import functools
 import re
-import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from ..clock import from_text, to_text
+from ..clock import from_text
 from ..errors import InvalidArgument
-from .caller_sql import CONVERSATION_TABLES, Written
+from .caller_sql import CONVERSATION_TABLES
+from .caller_times import TIMES, stored_time
 from .naive_times import iso
 
-_COLUMNS = frozenset(
-    ("created_at", "updated_at", "last_login_at", "expires_at", "used_at", "loaded_at", "timestamp"),
-)
 _TOKEN = re.compile(
     r"'(?:[^']|'')*'|\"[^\"]*\"|\[[^\]]*\]|`[^`]*`|--[^\n]*|/\*.*?\*/|\?\d*|[:@$]\w+|\w+|[^\s\w]", re.DOTALL
 )
-_STORED = "????-??-??T??:??:??.??????Z"  # for GLOB
 _AROUND_A_VALUE = [["(", ")"], ["(", ","], [",", ","], [",", ")"]]
 _COMPARES = frozenset(("=", "<", ">", "!", "IS", "NOT", "BETWEEN"))
 _QUOTES = '"[`'
@@ -49,8 +44,8 @@ def stored(sql: str, params: Parameters) -> Parameters:
     if not keys:
         return params
     if isinstance(params, Mapping):
-        return {name: _stored(name, value) if name in keys else value for name, value in params.items()}
-    return tuple(_stored("parameter", value) if place in keys else value for place, value in enumerate(params))
+        return {name: stored_time(name, value) if name in keys else value for name, value in params.items()}
+    return tuple(stored_time("parameter", value) if place in keys else value for place, value in enumerate(params))
 
 
 def shown(names: Sequence[str], row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -61,19 +56,9 @@ def shown(names: Sequence[str], row: tuple[Any, ...]) -> tuple[Any, ...]:
 def _shown(name: str, value: Any) -> Any:
     if name == "title":
         return "" if value is None else value
-    if name in _COLUMNS and isinstance(value, str) and len(value) == 27 and value.endswith("Z"):
+    if name in TIMES and isinstance(value, str) and len(value) == 27 and value.endswith("Z"):
         return iso(from_text(value, name))
     return value
-
-
-def _stored(name: str, value: Any) -> Any:
-    if value is None:
-        return None
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise InvalidArgument(name, value, "a time in ISO 8601 for a column of times") from None
-    return to_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC), name)
 
 
 @functools.lru_cache(maxsize=256)
@@ -94,7 +79,7 @@ def time_parameters(sql: str) -> frozenset[int | str]:
     for place, token in enumerate(tokens):
         if not _is_parameter(token):
             continue
-        if columns.get(place, "").lower() in _COLUMNS:
+        if columns.get(place, "").lower() in TIMES:
             found.add(token[1:] if token[0] != "?" else int(token[1:] or count + 1) - 1)
         count += 1
     return frozenset(found)
@@ -107,23 +92,8 @@ def has_its_own(sql: str) -> bool:
     >>> has_its_own("UPDATE users SET last_login_at = ?"), has_its_own("UPDATE users SET last_login_at = datetime()")
     (False, True)
     """
-    named = sum(token.lower() in _COLUMNS for token in _tokens(sql))
+    named = sum(token.lower() in TIMES for token in _tokens(sql))
     return not named or named != len(time_parameters(sql))
-
-
-def mend(connection: sqlite3.Connection, written: Written) -> None:
-    """Put the times that a statement has made itself, by ``datetime('now')`` for example, into the form of our tables.
-
-    :raises InvalidArgument: one of them is no time.
-    """
-    for table, changed in written:
-        if table not in CONVERSATION_TABLES:
-            continue
-        names = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
-        for name in _COLUMNS.intersection(name for (name,) in names if changed in (None, name)):
-            odd = connection.execute(f"SELECT rowid, {name} FROM {table} WHERE {name} NOT GLOB ?", (_STORED,))
-            for rowid, value in odd.fetchall():
-                connection.execute(f"UPDATE {table} SET {name} = ? WHERE rowid = ?", (_stored(name, value), rowid))
 
 
 def _tokens(sql: str) -> list[str]:

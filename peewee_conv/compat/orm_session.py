@@ -169,7 +169,7 @@ class Session:
 
     def write(self, query: Any) -> Fetched:
         """Run a query of Peewee that changes any number of rows, and have the objects of the session show it."""
-        return self._write(lambda: self._store.run(query))
+        return self._write(lambda: self._store.fetch_guarded(*query.sql()))
 
     def delete_by(self, delete: Callable[[Any], bool], keys: Iterable[Any]) -> Result:
         """Delete rows by a service, in the transaction, and have the objects of the session show it."""

@@ -14,7 +14,7 @@ from ..database.held import HeldTransaction
 from ..database.numbering import numbered
 from ..database.schema import Schema
 from ..errors import DatabaseFailure, InvalidArgument
-from . import caller_sql
+from . import caller_sql, caller_times
 from .naive_times import naive_utc
 from .orm_results import Fetched, fetch
 
@@ -80,21 +80,24 @@ class Store:
     # --- statements ---
 
     def fetch_guarded(self, sql: str, params: Any) -> Fetched:
-        """Run the caller's own SQL.
+        """Run the caller's own SQL, whole or not at all; times that it makes get the form of our tables.
 
-        :raises InvalidArgument: as for :meth:`fetch`; or the statement gets round the services.
+        :raises InvalidArgument: as for :meth:`fetch`; or the statement gets round the services, or a time is none.
         """
-        return self.fetch(sql, params, _fetch_guarded)
+        return self._answer(self._handle.write, _fetch_guarded, sql, params)
 
-    def fetch(self, sql: str, params: Any, run: Callable[[sqlite3.Connection, str, Any], Fetched] = fetch) -> Fetched:
+    def fetch(self, sql: str, params: Any) -> Fetched:
         """Run a statement, in the transaction if one is open.
 
         :raises InvalidArgument: a value breaks a rule of the table.
         :raises LimitReached: a new row finds no id left.
         """
+        return self._answer(self._handle.read, fetch, sql, params)
+
+    def _answer(self, run: Callable[..., Fetched], work: Callable[..., Fetched], sql: str, params: Any) -> Fetched:
         try:
             with self.inside():
-                return self._handle.read(_numbered, run, sql, params)
+                return run(_numbered, work, sql, params)
         except DatabaseFailure as failure:
             if isinstance(failure.__cause__, sqlite3.IntegrityError):
                 allowed = f"what the rules of the table allow ({failure.__cause__})"
@@ -112,5 +115,7 @@ def _numbered(connection: sqlite3.Connection, run: Callable[..., Fetched], sql: 
 
 
 def _fetch_guarded(connection: sqlite3.Connection, sql: str, params: Any) -> Fetched:
-    with caller_sql.guarded(connection, "statement", _KEPT):
-        return fetch(connection, sql, params)
+    with caller_sql.guarded(connection, "statement", _KEPT) as written:
+        fetched = fetch(connection, sql, params)
+    caller_times.mend(connection, written)
+    return fetched
