@@ -129,9 +129,13 @@ def test_an_empty_database_is_exported_as_an_empty_list(maker: SessionMaker, tmp
     assert export_to_json(tmp_path, maker, str(tmp_path / "x.json")).read_text() == "[]"
 
 
-def test_a_missing_folder_is_an_error_of_the_system(maker: SessionMaker, tmp_path: Path) -> None:
+def test_a_missing_folder_or_one_in_the_place_of_the_file_is_an_error_of_the_system(
+    maker: SessionMaker, tmp_path: Path
+) -> None:
     with pytest.raises(FileNotFoundError):
         export_to_json(tmp_path, maker, tmp_path / "missing" / "x.json")
+    with pytest.raises(IsADirectoryError):
+        export_to_json(tmp_path, maker, tmp_path)
 
 
 def test_a_file_that_cannot_be_written_is_an_error_of_the_system(maker: SessionMaker, tmp_path: Path) -> None:

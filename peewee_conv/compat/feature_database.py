@@ -162,11 +162,13 @@ def export_to_json(
     """Write all features by priority and id to a file and return its path (D11).
 
     :param output_file: ``feature_list_export.json`` of the directory if left out.
-    :raises OSError: the folder is missing, or the file cannot be written.
+    :raises OSError: the folder is missing, a folder is in the place of the file, or it cannot be written.
     """
     target = Path(project_dir) / EXPORT_NAME if output_file is None else Path(output_file)
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     try:
         export_features(session_maker().project, target)
     except DatabaseFailure as failure:
