@@ -31,7 +31,7 @@ def run_on_features(folder: Path, sql: str) -> None:
 
 @pytest.mark.parametrize("time", ["datetime('now')", "'2026-01-02 03:04:05'", "'2026-01-02T04:04:05+01:00'"])
 def test_a_time_that_a_statement_makes_is_put_into_our_form(project: Project, time: str) -> None:
-    made = assistant_database.create_conversation(project.path, "aurora")
+    assistant_database.create_conversation(project.path, "aurora")
     project.schedules.create("10:00", 5)
     run_on_conversations(project.path, f"UPDATE conversations SET updated_at = {time}")
     run_on_features(project.path, f"UPDATE schedules SET created_at = {time}")
@@ -39,7 +39,7 @@ def test_a_time_that_a_statement_makes_is_put_into_our_form(project: Project, ti
     project = Project(project.path)
 
     assert project.check() == []
-    moments = project.conversations.get(str(made.id)).updated_at, project.schedules.list()[0].created_at
+    moments = project.conversations.list()[0].updated_at, project.schedules.list()[0].created_at
     assert all("now" in time or moment.isoformat() == "2026-01-02T03:04:05+00:00" for moment in moments)
 
 
