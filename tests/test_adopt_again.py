@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import source_databases
+from adopt_tools import rejected
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from legacy_files import dump
@@ -168,6 +169,30 @@ def test_rejects_are_the_same_whatever_the_batches_are(project: Project, haia: P
 
     assert len({report.rejects for report in reports}) == 1
     assert reports[0].tables == reports[2].tables
+
+
+@pytest.mark.parametrize("others", [b"", b"of other rows"], ids=["the same", "other rows"])
+def test_rejects_that_another_process_writes_meanwhile_stay(
+    project: Project, haia: Path, monkeypatch: pytest.MonkeyPatch, others: bytes
+) -> None:
+    change(haia, "UPDATE messages SET role = 'x' WHERE id % 3 = 0")
+    written: list[str] = []
+
+    def link(draft: str, path: str) -> None:
+        if ".rejected" in path and not written:
+            written.append(path)
+            Path(path).write_bytes(others or Path(draft).read_bytes())
+            raise FileExistsError
+        os.rename(draft, path)
+
+    monkeypatch.setattr("peewee_conv.drafts.os.link", link)
+
+    report = adopt(haia, project)
+
+    assert report.rejects is not None
+    assert (report.rejects == written[0]) is not bool(others)
+    assert len(rejected(report, "messages")) == report.tables["messages"].rejected > 0
+    assert Path(written[0]).read_bytes().startswith(others)
 
 
 # --- conflicts ---

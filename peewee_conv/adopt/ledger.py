@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from .. import paths, sessions
 from ..drafts import draft_of
+from ..errors import FileAlreadyExists
 from ..legacy.rows import Refused, Rejects, Row
 from .report import Moved, TableCounts
 
@@ -37,7 +38,11 @@ class _RejectsFile(Rejects):
 
     def write(self) -> str | None:
         self._lines = sorted(set(self._lines))
-        return super().write()
+        while True:
+            try:
+                return super().write()
+            except FileAlreadyExists:  # of a process that adopts the same at the same time: look at what it says
+                continue
 
     def publish(self, text: str, target: str) -> None:
         paths.make_data_folder(os.path.dirname(target))
