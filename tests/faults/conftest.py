@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from disk_errors import disk as disk  # the fixture, for every module here
+from fault_tools import PATIENCE
 
 HERE = Path(__file__).parent
 
@@ -14,3 +15,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.faults)
+            item.add_marker(pytest.mark.timeout(3 * PATIENCE))  # a child that hangs ends before, and is named

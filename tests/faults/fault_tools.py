@@ -18,6 +18,11 @@ from typing import Any
 
 Work = Callable[..., Any]
 
+# A disk may take a hundredth of a second for each sync, and a machine may be busy. What ends here is what hangs.
+PATIENCE = 300
+#: For processes that contend for one file: SQLite's lock is not fair between them, least of all on a slow disk.
+PATIENT = {"busy_timeout_ms": PATIENCE * 1000}
+
 
 class ChildFailed(AssertionError):
     """A child process ended without the answer that it owed."""
@@ -29,7 +34,7 @@ class Child:
     :param gate: both ends of a pipe: the child starts when its parent has closed the writing end.
     """
 
-    def __init__(self, work: Work, *args: Any, gate: tuple[int, int] | None = None, seconds: int = 90) -> None:
+    def __init__(self, work: Work, *args: Any, gate: tuple[int, int] | None = None, seconds: int = PATIENCE) -> None:
         self._reader, writer = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads is what some tests are about
@@ -98,7 +103,7 @@ def in_child(work: Work, *args: Any) -> Any:
     return Child(work, *args).result()
 
 
-def run_script(text: str, *args: object, seconds: float = 60.0, **options: Any) -> str:
+def run_script(text: str, *args: object, seconds: float = PATIENCE, **options: Any) -> str:
     """Run *text* as a program in a fresh interpreter and return what it printed; complaints are a failure."""
     done = subprocess.run(
         [sys.executable, "-c", text, *map(str, args)],
@@ -113,7 +118,7 @@ def run_script(text: str, *args: object, seconds: float = 60.0, **options: Any) 
     return done.stdout
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
     """Return as soon as *condition* holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fault_tools import Child, assert_sound, open_files, race, rows, wait_for
+from fault_tools import PATIENT, Child, assert_sound, open_files, race, rows, wait_for
 
 from peewee_conv import Project
 from peewee_conv.errors import DatabaseBusy
@@ -24,7 +24,7 @@ DATABASE = Path(".peewee_conv", "assistant.db")
 
 def append_from_threads(path: Path, journal: str, process: int, each: int) -> list[list[int]]:
     """Append from several threads; return the sequences that each was told."""
-    project = Project(path, journal_mode=journal)
+    project = Project(path, journal_mode=journal, **PATIENT)
 
     def append(thread: int) -> list[int]:
         writer = f"writer {process}.{thread}"

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from fault_tools import Child, open_files, race, wait_for
+from fault_tools import PATIENT, Child, open_files, race, wait_for
 from peewee import OperationalError
 
 from peewee_conv import Project
@@ -19,7 +19,7 @@ from peewee_conv.models import Conversation
 
 def write_until_disposed(path: Path, journal: str, way: int) -> str:
     """Append until the project is gone; return the name of the error that said so."""
-    project = Project(path, journal_mode=journal)
+    project = Project(path, journal_mode=journal, **PATIENT)
     for number in count():
         try:
             if way == 0:
@@ -56,7 +56,7 @@ def write_from_threads(path: Path, journal: str) -> list[str]:
 
 
 def delete_when_written(path: Path, journal: str, writers: int) -> bool:
-    project = Project(path, journal_mode=journal)
+    project = Project(path, journal_mode=journal, **PATIENT)
     project.conversations.get("talk")
     (path / f"opened-{os.getpid()}").touch()
     wait_for(lambda: len(list(path.glob("wrote-*"))) == writers and len(list(path.glob("opened-*"))) == 2)
@@ -93,7 +93,7 @@ def test_threads_of_the_process_that_deletes_are_told_too(tmp_path: Path) -> Non
 
         assert project.delete() is True
 
-        assert {error.result(30) for error in errors} == {"ProjectDisposed"}
+        assert {error.result() for error in errors} == {"ProjectDisposed"}
     assert open_files(path) == []
     assert not (path / ".peewee_conv").exists()
     assert project.delete() is False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_tools import in_child, race, rows
+from fault_tools import PATIENT, in_child, race, rows
 
 from peewee_conv import Project
 from peewee_conv.errors import FeatureStateConflict, LimitReached
@@ -37,7 +37,7 @@ def fill(root: Path, journal: str) -> dict[int, list[int]]:
 
 def work_off(root: Path, journal: str) -> list[int]:
     """Claim and pass until every feature passes; return what this process claimed."""
-    project = Project(root, journal_mode=journal)
+    project = Project(root, journal_mode=journal, **PATIENT)
     claimed = []
     while True:
         feature = project.features.claim_next()
@@ -68,7 +68,7 @@ def test_eight_processes_claim_each_of_500_features_once(tmp_path: Path, journal
 
 def claim_all(root: Path, ids: list[int]) -> list[int]:
     """Try to claim every feature by its id, from four threads; return those that this process started."""
-    project = Project(root)
+    project = Project(root, **PATIENT)
 
     def claim(id: int) -> int | None:
         return None if project.features.claim(id).already_claimed else id
