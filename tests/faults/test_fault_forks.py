@@ -208,7 +208,7 @@ def refused_in_new_thread(project: Project) -> str:
 def test_a_thread_that_only_makes_calls_does_not_bar_the_child(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("peewee_conv.database.cache._FORK_PATIENCE", 60)  # for the one call, which a slow disk makes slow
+    monkeypatch.setattr("peewee_conv.database.cache._FORK_PATIENCE", 60)  # a slow disk makes calls slow
     stop = threading.Event()
 
     def call() -> None:
