@@ -169,7 +169,8 @@ def _build(draft: str, settings: Settings, mode: str, build: Callable[[Connectio
     connection = connect(draft, settings)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        configure(connection, draft, settings, "delete")
+        # A draft that is cut short is thrown away: it needs a journal to take a failure back, but none on the disk.
+        configure(connection, draft, settings, "memory")
         build(connection)
         # Not before: a log that the closing could not bring into the file would be left behind with the draft.
         configure(connection, draft, settings, mode)
