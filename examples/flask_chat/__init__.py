@@ -9,6 +9,7 @@ import click
 from flask import Flask, Response, render_template, request
 from flask.cli import with_appcontext
 
+from peewee_conv.errors import PeeweeConvError
 from peewee_conv.flask_ext import PeeweeConv
 
 from . import api, identity, models, operators, pages
@@ -78,5 +79,8 @@ def add_headers(response: Response) -> Response:
 @with_appcontext
 def invite(project: str) -> None:
     """Print an invitation for one new user of PROJECT, which is made if there is none."""
-    found = conv.projects.find(project) or conv.projects.create(project)
-    click.echo(found.accounts.create_key())
+    try:
+        found = conv.projects.find(project) or conv.projects.create(project)
+        click.echo(found.accounts.create_key())
+    except PeeweeConvError as error:
+        raise click.ClickException(str(error)) from error

@@ -127,6 +127,14 @@ def test_invitations_come_from_the_command_line(tmp_path: Path) -> None:
     assert Browser(app, "borealis").sign_in(invitation=key).get("/me").json["user"]
 
 
+def test_a_name_that_no_project_can_have_is_a_sentence_on_the_command_line(tmp_path: Path) -> None:
+    done = make_app(tmp_path).test_cli_runner().invoke(args=["invite", "../x"])
+
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: invalid project name '../x'")
+    assert not (tmp_path / "x").exists()
+
+
 def test_session_of_one_project_means_nothing_in_another(app: flask.Flask, ada: Browser, tmp_path: Path) -> None:
     Projects(tmp_path / "projects").create("borealis")
     token = ada.client.get_cookie("chat_session", path="/p/aurora/")
