@@ -150,17 +150,19 @@ def test_messages_are_equal_by_value_and_hashable(db: Haia) -> None:
     assert repr(first[0]) == f"<Message(id={first[0].id}, conversation_id={id}, role='user')>"
 
 
-def test_a_message_that_was_adopted_keeps_its_id(db: Haia) -> None:
-    id = db.talk_of(0)
+def test_a_message_that_was_adopted_keeps_its_id_and_shares_it_with_no_other(db: Haia) -> None:
     talks = db.engine.project.conversations
-    talk = talks.list()[0]
-    talks.add_message(talk.id, "user", "old", external_id="17")
-    talks.add_message(talk.id, "user", "of another kind", external_id="c-17")
+    kept = talks.create(id="9", number=9)
+    moved = talks.create(id="haia-9-2026-01-02T03:04:05.000000Z", metadata={"adopted": {"number": 9}})
+    talks.add_message(kept.id, "user", "old", external_id="17")
+    talks.add_message(kept.id, "user", "of another kind", external_id="c-17")
+    talks.add_message(moved.id, "user", "old, of another database", external_id="17")
 
-    adopted, other = db.within(lambda repository: repository.get_all_messages(id))
+    adopted, other = db.within(lambda repository: repository.get_all_messages(kept.number))
+    (elsewhere,) = db.within(lambda repository: repository.get_all_messages(moved.number))
 
-    assert adopted.id == 17
-    assert other.id == id << 32 | 2
+    assert (adopted.id, other.id) == (17, 9 << 32 | 2)
+    assert elsewhere.id == moved.number << 32 | 1
 
 
 # --- what the original promised and did not hold -------------------------------------------------------------------

@@ -28,7 +28,8 @@ class Message:
     def id(self) -> int:
         """The integer key."""
         adopted = self._record.external_id
-        return int(adopted) if adopted and adopted.isascii() and adopted.isdigit() else self._record.id
+        is_of_haia = self._record.conversation_id == str(self.conversation_id)  # and kept the number that it had there
+        return int(adopted) if is_of_haia and adopted and adopted.isascii() and adopted.isdigit() else self._record.id
 
     @property
     def role(self) -> str:
