@@ -20,7 +20,14 @@ from .database import files, sizes
 from .database.faults import translate
 from .database.handle import Handle
 from .database.schema import Schema
-from .errors import DatabaseCorrupt, DatabaseReadOnly, ForeignDatabase, MigrationFailed, SchemaTooNew
+from .errors import (
+    DatabaseCorrupt,
+    DatabaseFailure,
+    DatabaseReadOnly,
+    ForeignDatabase,
+    MigrationFailed,
+    SchemaTooNew,
+)
 from .filesystem import journal_mode_for
 from .health_checks import Problem
 from .schemas import assistant
@@ -107,10 +114,16 @@ _KINDS: Final = {SchemaTooNew: "too_new", ForeignDatabase: "foreign", DatabaseCo
 @contextmanager
 def _looking_at(project: Project, path: str) -> Iterator[sqlite3.Connection]:
     """Open the existing file for reading, past the cache."""
+    with _opened(project, path) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        yield connection
+
+
+@contextmanager
+def _opened(project: Project, path: str) -> Iterator[sqlite3.Connection]:
     try:
         with closing(files.connect(path, project._binding.settings)) as connection:
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute("PRAGMA trusted_schema = OFF")
             yield connection
     except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise translate(error, path) from error
@@ -122,27 +135,35 @@ def _check_file(connection: sqlite3.Connection, path: str, schema: Schema) -> tu
     """Return what is wrong in the file, and whether its tables are those that this release knows."""
     migrations = schema.migrations
     is_current = versions.is_current(connection, path, migrations)
-    damage, in_index = inspection.damage(connection)
+    damage, in_search = inspection.damage(connection)
     if damage:
-        return [Problem("corrupt", line, False) for line in damage], False
-    found = [Problem("search", line, True) for line in in_index] + health_checks.orphans(connection)
+        kind = "index" if inspection.wrong_indexes(damage) else "corrupt"
+        return [Problem(kind, line, kind == "index") for line in damage], False
+    found = [Problem("search", line, True) for line in in_search] + health_checks.orphans(connection)
     try:
         migrate.status(connection, path, migrations)
     except MigrationFailed as error:
         return [*found, Problem("history", error.detail, False)], False
     version = versions.version(connection)
     strange = inspection.differences(connection, migrations) if version else []  # 0: of an older application
-    found += [Problem("schema", line, False) for line in strange]
+    makeable = inspection.makeable(connection, migrations) if strange else {}
+    found += [Problem("schema", line, line in makeable) for line in strange]
     if not is_current:
         detail = f"the schema version is {version} of {migrations.head}: the next ordinary open upgrades it"
         return [*found, Problem("outdated", detail, True)], False
-    if not all(line.startswith(("index", "trigger")) for line in strange):
+    if any(_is_of_tables(line) for line in strange):
         return found, False
     found += health_checks.invalid_json(connection, schema)
     found += health_checks.unreadable_times(connection, schema)
+    found += health_checks.wrong_values(connection, schema)
     if schema is assistant:
         found += health_checks.conversations(connection)
     return found, True
+
+
+def _is_of_tables(difference: str) -> bool:
+    """Say whether a table or view of ours is missing or another one: what it should hold cannot be compared then."""
+    return difference.startswith(("table", "view")) and not difference.endswith("is not of this schema")
 
 
 def _permissions(project: Project, path: str) -> Iterator[Problem]:
@@ -178,9 +199,10 @@ def _search_problems(project: Project) -> list[Problem]:
 def repair(project: Project, schema: Schema = assistant) -> Repair:
     """Mend what can be mended without loss, and return what was, and what is left.
 
-    That is: counts, marks of the search index, the index itself, permissions, and an upgrade that is due. A backup is
-    made first, as ``<name>.before-repair``, unless there is nothing to change in the file. A damaged file is left as
-    it is.
+    That is: counts, marks of the search index, the index itself, other indexes that disagree with their tables, what
+    is missing and holds nothing of its own (indexes, triggers, views), permissions, and an upgrade that is due. A
+    backup is made first, as ``<name>.before-repair``, unless there is nothing to change in the file. A damaged file
+    is left as it is.
 
     :raises DatabaseBusy: somebody else has locked the file for too long.
     """
@@ -188,20 +210,51 @@ def repair(project: Project, schema: Schema = assistant) -> Repair:
 
     found = check(project, schema)
     path = str(project.database_path(schema))
-    kinds = {problem.kind for problem in found if problem.repairable}
+    kinds = _repairable(found)
     if "permissions" in kinds:
         for name, allowed in _private_paths(project, path):
             os.chmod(name, stat.S_IMODE(os.stat(name).st_mode) & allowed)
     copy = None
     if kinds - {"permissions"} and not any(problem.kind == "corrupt" for problem in found):
         copy = backup(project, paths.free_name(f"{path}.before-repair"), schema=schema).path
-        if schema is assistant:
-            Handle(project._binding, schema).write(health_checks.mend, "search" in kinds)
+        found = _mend(project, schema, path, found)
     left = check(project, schema)
     mended = [problem for problem in found if problem not in left]
     if mended:
         logger.info("%s repaired: %s", path, ", ".join(sorted({problem.kind for problem in mended})))
     return Repair(mended, left, copy)
+
+
+def _repairable(problems: list[Problem]) -> set[str]:
+    return {problem.kind for problem in problems if problem.repairable}
+
+
+def _mend(project: Project, schema: Schema, path: str, found: list[Problem]) -> list[Problem]:
+    """Mend what is repairable in the file and return what was found, with what could be seen only on the way."""
+    handle = Handle(project._binding, schema)
+    now = found
+    if _repairable(found) & {"index", "schema"}:
+        wrong = inspection.wrong_indexes([problem.detail for problem in found if problem.kind == "index"])
+        handle.write(health_checks.make_indexes, wrong, schema.migrations)
+        now = check(project, schema)
+    if schema is assistant and not any(problem.kind == "schema" and _is_of_tables(problem.detail) for problem in now):
+        rebuild_index = "search" in _repairable(now)
+        try:
+            handle.write(health_checks.mend, rebuild_index)
+        except DatabaseFailure as error:
+            if not rebuild_index or not search_index.is_unusable(error.__cause__):
+                raise
+            _mend_from_nothing(project, path)
+    return found + [problem for problem in now if problem not in found]
+
+
+def _mend_from_nothing(project: Project, path: str) -> None:
+    """Mend a file whose search index SQLite cannot even rebuild, on a connection that has never looked at it."""
+    with _opened(project, path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        search_index.empty(connection)
+        health_checks.mend(connection, True)
+        connection.execute("COMMIT")
 
 
 # --- health ---

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import peewee
 
-from . import search_index
-from .database.schema import Schema
+from . import health_values, inspection, search_index
+from .arguments import MAX_TOKEN_COUNT
+from .database.schema import BUNDLED, Schema
 from .fields import JsonField, TimeField
+from .versions import Migrations
 
 _MOST = 100  # problems of one kind that are listed: a file with more needs no longer list
 
 # Where the messages of each conversation begin and end, by their keys, and what they add up to.
-_STORED: Final = """
+_STORED: Final = f"""
     SELECT conversations.number AS number, conversations.id AS id, message_count, conversations.token_count AS tokens,
         last_sequence, indexed_sequence, conversations.number IN (SELECT conversation FROM message_search_pending),
-        count(messages.id) AS stored, coalesce(sum(messages.token_count), 0) AS stored_tokens,
+        count(messages.id) AS stored, sum(
+            CASE WHEN typeof(messages.token_count) = 'integer' AND messages.token_count BETWEEN 0 AND {MAX_TOKEN_COUNT}
+            THEN messages.token_count ELSE 0 END
+        ) AS stored_tokens,
         min(sequence) AS first, max(sequence) AS last
     FROM conversations LEFT JOIN messages ON messages.id > conversations.number << 32
         AND messages.id <= (conversations.number << 32 | 4294967295)
@@ -41,8 +47,9 @@ _NO_TIME: Final = (
 class Problem(NamedTuple):
     """Something that is wrong with a database.
 
-    :ivar kind: ``missing``, ``permissions``, ``corrupt``, ``foreign``, ``too_new``, ``outdated``, ``history``,
-        ``schema``, ``foreign_key``, ``json``, ``time``, ``sequence_gap``, ``counts``, ``pending`` or ``search``.
+    :ivar kind: ``missing``, ``permissions``, ``corrupt``, ``index``, ``foreign``, ``too_new``, ``outdated``,
+        ``history``, ``schema``, ``foreign_key``, ``json``, ``time``, ``value``, ``sequence_gap``, ``counts``,
+        ``pending`` or ``search``.
     :ivar detail: what and where, without any content.
     :ivar repairable: a repair mends it without loss.
     """
@@ -65,10 +72,13 @@ def orphans(connection: sqlite3.Connection) -> list[Problem]:
             raise
         # The index of the parent is missing.
         return [Problem("foreign_key", f"foreign keys cannot be checked: {error}", False)]
-    return [
-        Problem("foreign_key", f"{table}, row {rowid}: its row in {parent} is missing", False)
-        for table, rowid, parent, _ in rows
-    ]
+    return [_orphan(table, rowid, parent) for table, rowid, parent, _ in rows]
+
+
+def _orphan(table: str, rowid: int, parent: str) -> Problem:
+    is_mark = table == "message_search_pending"  # which holds nothing that the messages do not tell
+    kind = "pending" if is_mark else "foreign_key"
+    return Problem(kind, f"{table}, row {rowid}: its row in {parent} is missing", is_mark)
 
 
 def invalid_json(connection: sqlite3.Connection, schema: Schema) -> list[Problem]:
@@ -96,6 +106,15 @@ def unreadable_times(connection: sqlite3.Connection, schema: Schema) -> list[Pro
             detail = f"{column} is not a UTC time as YYYY-MM-DDTHH:MM:SS.ffffffZ in {count} of the rows"
             found.append(Problem("time", f"{table}: {detail}, first where {where}", False))
     return found
+
+
+def wrong_values(connection: sqlite3.Connection, schema: Schema) -> list[Problem]:
+    """Return the columns that hold text that nobody can read or, in a bundled schema, values of another type."""
+    found = list(health_values.unreadable_text(connection))
+    if schema.name in BUNDLED:
+        judged = [*_columns(connection, schema, JsonField), *_columns(connection, schema, TimeField)]
+        found += health_values.wrong_types(connection, {(table, column) for table, column, _ in judged})
+    return [Problem("value", line, False) for line in found]
 
 
 def _columns(
@@ -150,8 +169,8 @@ def _judge(
     last: int | None,
 ) -> Iterator[Problem]:
     where = f"conversation {id!r}"
-    if not {type(message_count), type(tokens), type(last_sequence), type(indexed)} <= {int}:
-        yield Problem("counts", f"{where}: what should be a number is none", False)
+    if not {type(last_sequence), type(indexed)} <= {int}:
+        yield Problem("counts", f"{where}: what should be a sequence is none", False)
         return
     if first is not None and last is not None:
         if last - first + 1 != stored:
@@ -166,6 +185,14 @@ def _judge(
     if bool(is_pending) != (indexed < last_sequence):
         missing = "not marked for" if not is_pending else "marked for, but complete in"
         yield Problem("pending", f"{where}: it is {missing} the search index", True)
+
+
+def make_indexes(connection: sqlite3.Connection, wrong: Iterable[str], migrations: Migrations) -> None:
+    """Make indexes anew that disagree with their tables, and make what is missing, as far as the rows allow it."""
+    again = ['REINDEX "' + name.replace('"', '""') + '"' for name in wrong]
+    for sql in (*again, *inspection.makeable(connection, migrations).values()):
+        with suppress(sqlite3.IntegrityError, sqlite3.OperationalError):
+            connection.execute(sql)
 
 
 def mend(connection: sqlite3.Connection, rebuild_index: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
-from typing import Final
+from typing import Any, Final
 
 from . import migrate, versions
 from .database.faults import translate
@@ -17,6 +17,10 @@ Name = tuple[str, str]
 _LEFT_OUT: Final = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
 # What a check says of a page that cannot be read, with a result code or, in the list of free pages, without one.
 _UNREADABLE: Final = re.compile(r"unable to get the page\. error code=(\d+)|failed to get page \d+")
+# What it says of an index that has other entries than its table has rows.
+_IN_INDEX: Final = re.compile(r"(?:row \d+ (?:missing from|values differ from)|wrong # of entries in) index (.+)")
+_IN_SEARCH: Final = re.compile(r"FTS5|^fts5: ")
+_INDEX_OF_TEXT: Final = re.compile(r"CREATE VIRTUAL TABLE \S+ USING fts5\b.*\bcontent = '\w", re.DOTALL)
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\w+|[^\s\w\"`\[\]]")
 
 
@@ -34,8 +38,16 @@ def damage(connection: sqlite3.Connection, *, quick: bool = False) -> tuple[list
 
     :param quick: leave out the comparison of each index with its table.
     """
+    pragma = "quick_check" if quick else "integrity_check"
+    unusable = []
     try:
-        found = connection.execute("PRAGMA quick_check" if quick else "PRAGMA integrity_check").fetchall()
+        try:
+            found = connection.execute(f"PRAGMA {pragma}").fetchall()
+        except sqlite3.DatabaseError as error:
+            if not _is_of_search(error):
+                raise
+            unusable = [f"FTS5: {error}"]
+            found = _check_tables(connection, pragma)
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0)  # none: a name that is not UTF-8
         if code & 0xFF != sqlite3.SQLITE_CORRUPT:
@@ -44,7 +56,34 @@ def damage(connection: sqlite3.Connection, *, quick: bool = False) -> tuple[list
     lines = [line for (line,) in found if line != "ok"]
     _raise_if_unreadable(lines)
     # From 3.44 on SQLite asks virtual tables too. A search index is made of what the tables hold.
-    return [line for line in lines if "FTS5" not in line], [line for line in lines if "FTS5" in line]
+    in_search = [line for line in lines if _IN_SEARCH.search(line)]
+    return [line for line in lines if line not in in_search], unusable + in_search
+
+
+def _is_of_search(error: sqlite3.DatabaseError) -> bool:
+    """Say whether SQLite, which asks virtual tables too, has given up because of one that it cannot use."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code == sqlite3.SQLITE_CORRUPT_VTAB or (code == sqlite3.SQLITE_ERROR and "fts5" in str(error))
+
+
+def _check_tables(connection: sqlite3.Connection, pragma: str) -> list[Any]:
+    """Check all but virtual tables, one by one."""
+    rows = connection.execute(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow')"
+    ).fetchall()
+    names = [quoted(name) for (name,) in rows]
+    return [row for name in names for row in connection.execute(f"PRAGMA {pragma}({name})")]
+
+
+def quoted(name: str) -> str:
+    """Return a name from a file as it may stand in a statement."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def wrong_indexes(lines: list[str]) -> set[str]:
+    """Return the names of the indexes that disagree with their tables, if that is all that is wrong in the file."""
+    found = [_IN_INDEX.fullmatch(line) for line in lines]
+    return {match[1] for match in found if match} if all(found) else set()
 
 
 def _raise_if_unreadable(lines: list[str]) -> None:
@@ -65,9 +104,26 @@ def differences(connection: sqlite3.Connection, migrations: Migrations) -> list[
     changed = [
         f"{kind} {name} is not as the migrations make it"
         for kind, name in sorted(expected.keys() & found.keys())
-        if expected[kind, name] != found[kind, name]
+        if _normalise(expected[kind, name]) != _normalise(found[kind, name])
     ]
     return missing + added + changed
+
+
+def makeable(connection: sqlite3.Connection, migrations: Migrations) -> dict[str, str]:
+    """Return what is missing and holds nothing of its own, in the words of :func:`differences`, and what makes it.
+
+    That is indexes, views, triggers, and a search index over a view. There is nothing to make for a file whose tables
+    are not those of the scripts.
+    """
+    expected = _expected(migrations, versions.version(connection))
+    found = _schema(connection)
+    gone = {each: sql for each, sql in expected.items() if each not in found}
+    derived = {each: sql for each, sql in gone.items() if each[0] != "table" or _INDEX_OF_TEXT.match(sql)}
+    tables = {each for each in expected if each[0] == "table"} - derived.keys()
+    if any(each not in found or _normalise(expected[each]) != _normalise(found[each]) for each in tables):
+        return {}
+    in_order = sorted(derived, key=lambda each: ("view", "table", "index", "trigger").index(each[0]))
+    return {f"{kind} {name} is missing": derived[kind, name] for kind, name in in_order}
 
 
 def _expected(migrations: Migrations, version: int) -> dict[Name, str]:
@@ -83,7 +139,7 @@ def _schema(connection: sqlite3.Connection) -> dict[Name, str]:
     # What a virtual table makes for itself depends on the version of SQLite.
     shadows = {name for (name,) in connection.execute(_LEFT_OUT)}
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT GLOB 'sqlite_*'").fetchall()
-    return {(kind, name): _normalise(sql or "") for kind, name, sql in rows if name not in shadows}
+    return {(kind, name): sql or "" for kind, name, sql in rows if name not in shadows}
 
 
 def _normalise(sql: str) -> str:

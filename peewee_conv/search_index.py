@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+from contextlib import closing
 
 _CHUNK = 1000  # messages that one write transaction indexes: other writers wait for no more
+
+# What SQLite says of an index that it cannot use; of one whose table of settings is wrong, a plain error.
+_OUT_OF_STEP = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
 
 # Whole numbers also in a damaged file, where SQLite may find a text or nothing in their place.
 LAST = "coalesce(CAST(last_sequence AS INTEGER), 0)"
@@ -125,15 +129,38 @@ def load_unindexed(connection: sqlite3.Connection) -> None:
 
 def is_in_step(connection: sqlite3.Connection) -> bool:
     """Say whether the index holds exactly the messages that it should, by FTS5's own comparison. Takes a while."""
+    is_pending(connection)  # so that the connection knows of tables that others have made since
     try:
         connection.execute("INSERT INTO message_search (message_search, rank) VALUES ('integrity-check', 1)")
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
+        if is_unusable(error):
             return False
         raise
     return True
 
 
+def is_unusable(error: BaseException | None) -> bool:
+    """Say whether SQLite complains of the index and not of the file or its locks."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OUT_OF_STEP
+
+
 def rebuild(connection: sqlite3.Connection) -> None:
     """Make the index anew from the messages that count as indexed."""
     connection.execute("INSERT INTO message_search (message_search) VALUES ('rebuild')")
+
+
+def empty(connection: sqlite3.Connection) -> None:
+    """Give the tables behind the index what those of a new one have. Not for a connection that has read the index.
+
+    Without some of their rows SQLite can neither use the index nor rebuild nor even drop it.
+    """
+    (index,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'message_search'").fetchone()
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.execute(index)
+        tables = fresh.execute("SELECT name, sql FROM sqlite_master WHERE name GLOB 'message_search_*'").fetchall()
+        for table, sql in tables:
+            connection.execute(sql.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
+            connection.execute(f"DELETE FROM {table}")
+            for row in fresh.execute(f"SELECT * FROM {table}"):
+                marks = ", ".join("?" * len(row))
+                connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)

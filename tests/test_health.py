@@ -326,7 +326,7 @@ def test_messages_are_found_again_after_a_repair(filled: Project) -> None:
     assert len(filled.conversations.search("indexed")) == 1
 
 
-@pytest.mark.parametrize("name", ["hole", "metadata of a message", "index dropped", "lost parent"])
+@pytest.mark.parametrize("name", ["hole", "metadata of a message", "index added", "trigger replaced", "lost parent"])
 def test_repair_leaves_what_it_could_only_guess(filled: Project, name: str) -> None:
     with closing(sqlite3.connect(filled.database_path())) as connection:
         connection.executescript(DAMAGES[name][0])
