@@ -11,8 +11,16 @@ from typing import NamedTuple, TypeAlias
 
 from .. import paths
 from ..database.schema import Schema
-from ..errors import InvalidArgument, InvalidProjectName, PeeweeConvError, ProjectInUse, ProjectNotFound
+from ..errors import (
+    DatabaseBusy,
+    InvalidArgument,
+    InvalidProjectName,
+    PeeweeConvError,
+    ProjectInUse,
+    ProjectNotFound,
+)
 from ..health import health
+from ..maintenance import migration_status
 from ..project import Project, Projects
 from ..schemas import assistant, features
 
@@ -126,9 +134,10 @@ class Shelf:
             raise NothingStored(project.name)
         if self._current.get(path) == stamp:
             return
-        found = health(project, schema)
-        if found.pending:
-            raise NeedsUpgrade(path, found.schema_version, found.schema_head)
+        if not _is_current(project, schema):
+            found = health(project, schema)  # which says what is wrong, but counts all rows
+            if found.pending:
+                raise NeedsUpgrade(path, found.schema_version, found.schema_head)
         self._current[path] = stamp
 
 
@@ -157,6 +166,16 @@ def _stamp(path: str) -> tuple[int, int, int] | None:
         return None if identity is None else (*identity, os.stat(path).st_ctime_ns)
     except FileNotFoundError:
         return None
+
+
+def _is_current(project: Project, schema: Schema) -> bool:
+    try:
+        status = migration_status(project, schema)
+    except DatabaseBusy:
+        raise
+    except PeeweeConvError:
+        return False
+    return status.version == status.head
 
 
 def _volume(name: str, project: Project) -> Volume:
