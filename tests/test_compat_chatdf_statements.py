@@ -11,6 +11,7 @@ from chatdf_tools import Chat, rename, talk_of, titles, user_id
 from chatdf_tools import chat as chat
 from chatdf_tools import one_talk as one_talk
 
+from peewee_conv.compat import chatdf as aiosqlite
 from peewee_conv.compat.chatdf import Connection
 from peewee_conv.errors import DatabaseFailure, InvalidArgument
 
@@ -204,6 +205,22 @@ def test_a_statement_that_sqlite_refuses_is_one_error_of_ours(chat: Chat) -> Non
     with pytest.raises(DatabaseFailure) as refused:
         chat(body)
     assert isinstance(refused.value.__cause__, sqlite3.IntegrityError)
+
+
+def test_what_callers_catch_as_errors_of_aiosqlite_is_there(chat: Chat) -> None:
+    async def body(db: Connection) -> None:
+        add = "INSERT INTO users (id, google_id, email, name, created_at, last_login_at) VALUES (?, 'g', '', '', ?, ?)"
+        await db.execute(add, ("u-1", "2026-03-01", "2026-03-01"))
+        with pytest.raises(aiosqlite.IntegrityError, match="UNIQUE"):
+            await db.execute(add, ("u-2", "2026-03-01", "2026-03-01"))
+        with pytest.raises(aiosqlite.IntegrityError, match="UNIQUE"):
+            await db.executemany(add, [("u-2", "2026-03-01", "2026-03-01")])
+        with pytest.raises(aiosqlite.OperationalError, match="no such table") as missing:
+            await db.execute("SELECT * FROM nowhere")
+        assert not isinstance(missing.value, aiosqlite.IntegrityError)
+        assert aiosqlite.Error is aiosqlite.DatabaseError
+
+    chat(body)
 
 
 @pytest.mark.parametrize("parameters", [5, {1, 2}])

@@ -44,8 +44,12 @@ from .chatdf_dependencies import get_conversation as get_conversation
 from .chatdf_dependencies import get_current_user as get_current_user
 from .chatdf_dependencies import get_db as get_db
 from .chatdf_errors import ConflictError as ConflictError
+from .chatdf_errors import DatabaseError as DatabaseError
+from .chatdf_errors import Error as Error
 from .chatdf_errors import ForbiddenError as ForbiddenError
+from .chatdf_errors import IntegrityError as IntegrityError
 from .chatdf_errors import NotFoundError as NotFoundError
+from .chatdf_errors import OperationalError as OperationalError
 from .chatdf_errors import RateLimitError as RateLimitError
 from .chatdf_messages import get_messages as get_messages
 from .chatdf_usage import RateLimitStatus as RateLimitStatus

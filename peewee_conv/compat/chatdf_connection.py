@@ -20,6 +20,7 @@ from ..aio.threads import settled, write_in_thread
 from ..errors import InvalidArgument, ProjectDisposed
 from . import chatdf_statements, urls
 from .chatdf_cursor import Cursor, Pending
+from .chatdf_errors import named
 from .chatdf_statements import NOTHING, Fetched, RowFactory
 from .chatdf_times import Parameters
 
@@ -88,6 +89,7 @@ class Connection:
         The first that writes begins the task's transaction. Times are naive here, whatever the tables have.
 
         :raises InvalidArgument: a statement that writes messages or is about the file itself, or a bad parameter.
+        :raises IntegrityError: the statement breaks a rule of a table.
         :raises DatabaseFailure: SQLite refused the statement; ``__cause__`` has its report.
         :raises DatabaseBusy: another writer kept the lock for longer than ``busy_timeout_ms``.
         """
@@ -148,7 +150,8 @@ class Connection:
         work = partial(chatdf_statements.run, self.project.sync, sql, parameters, self.row_factory)
         if kind == "read":
             return Cursor(await transactions.read(self.project.sync, task, work))
-        return Cursor(await (self._alone(task, work) if kind == "alone" else self._write(task, work)))
+        with named():
+            return Cursor(await (self._alone(task, work) if kind == "alone" else self._write(task, work)))
 
     async def _execute_many(self, task: Task, sql: str, parameters: Iterable[Parameters]) -> Cursor:
         self._check_open()
@@ -156,7 +159,8 @@ class Connection:
         if not isinstance(parameters, Iterable):
             raise InvalidArgument("parameters", parameters, "an iterable of sets of parameters")
         work = partial(chatdf_statements.run_many, self.project.sync, sql, list(parameters))
-        return Cursor(await self._write(task, work))
+        with named():
+            return Cursor(await self._write(task, work))
 
     async def _write(self, task: Task, work: Callable[[], Fetched]) -> Fetched:
         return await transactions.write(self.project.sync, task, work)

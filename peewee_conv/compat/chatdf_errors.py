@@ -8,11 +8,12 @@ They belong to the tree of this package too: who catches ``PeeweeConvError`` cat
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .. import errors
-from ..errors import PeeweeConvError
+from ..errors import DatabaseFailure, PeeweeConvError
 
 
 class ChatError(PeeweeConvError):
@@ -48,6 +49,25 @@ class ConflictError(ChatError):
 
 class DatasetError(ChatError, ValueError):
     """A dataset was refused, or could not be loaded."""
+
+
+class IntegrityError(DatabaseFailure):
+    """A statement of the caller's breaks a rule of a table; ``__cause__`` has SQLite's report."""
+
+
+#: What callers name as exceptions of ``aiosqlite``: all that SQLite reports.
+Error = DatabaseError = OperationalError = DatabaseFailure
+
+
+@contextmanager
+def named() -> Iterator[None]:
+    """Let what SQLite refuses for a rule of a table out as :class:`IntegrityError`."""
+    try:
+        yield
+    except DatabaseFailure as failure:
+        if isinstance(failure.__cause__, sqlite3.IntegrityError):
+            raise IntegrityError(failure.path, failure.detail) from failure.__cause__
+        raise
 
 
 @contextmanager
