@@ -50,7 +50,15 @@ def path_of(argument: str, value: object) -> str:
         text = None
     if not isinstance(text, str) or not text.strip() or "\0" in text:
         raise InvalidArgument(argument, value, "a str or os.PathLike of a file")
-    return os.path.abspath(text)
+    path = os.path.abspath(text)
+    try:
+        os.lstat(path)
+    except ValueError:  # a lone surrogate
+        raise InvalidArgument(argument, value, "a path that the system can have") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidArgument(argument, value, "a path that the system can have") from error
+    return path
 
 
 def _refuse_kept(binding: Binding, argument: str, path: str) -> None:

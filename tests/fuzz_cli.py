@@ -19,7 +19,19 @@ from peewee_conv import Project, cli
 COMMANDS: Final = (
     *("import", "export", "adopt", "list", "show", "search", "context", "stats", "users", "usage", "keys", "keys list"),
     *("keys create", "features", "features list", "features ready", "features import", "features export", "schedules"),
-    *("migrate", "migrate status", "migrate up", "migrate down", "upgrade", "retain", "check", "backup", "", "no such"),
+    *(
+        "migrate",
+        "migrate status",
+        "migrate up",
+        "migrate down",
+        "upgrade",
+        "retain",
+        "check",
+        "backup",
+        "restore",
+        "",
+        "no such",
+    ),
 )
 _OPTIONS: Final = (
     *("--project", "--json", "--quiet", "--markdown", "--overwrite", "--conversation", "--assistant", "--user"),

@@ -145,6 +145,13 @@ def test_database_of_an_older_application_is_never_replaced_by_a_backup(project:
         backup(project, old, overwrite=True)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "\ud800"])
+def test_path_that_no_system_has_is_refused(filled: Project, tmp_path: Path, name: str) -> None:
+    for call in (filled.backup, filled.restore):
+        with pytest.raises(InvalidArgument, match="a path that the system can have"):
+            call(tmp_path / name)
+
+
 def test_missing_folder_is_refused(filled: Project, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="a folder that exists"):
         backup(filled, tmp_path / "nowhere" / "b.db")

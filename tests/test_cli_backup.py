@@ -68,3 +68,46 @@ def test_backup_into_a_missing_folder_is_refused(run: Run, path: Path) -> None:
 
     assert done.status == 2
     assert "expected a path in a folder that exists" in done.err
+
+
+# --- other schemas, and the way back ---
+
+
+def test_backup_of_another_schema(run: Run, path: Path, tmp_path: Path) -> None:
+    Project(path).features.create("Log in")
+
+    assert run("backup", "queue.db", "--schema", "features", "--project", path).status == 0
+
+    with closing(sqlite3.connect(tmp_path / "queue.db")) as connection:
+        assert connection.execute("SELECT name FROM features").fetchall() == [("Log in",)]
+
+
+def test_restore_brings_the_backup_back_and_keeps_the_database(run: Run, path: Path) -> None:
+    run("backup", "copy.db", "--project", path)
+    with Project(path) as project:
+        project.conversations.delete("talk")
+    project.dispose()
+
+    done = run("restore", "copy.db", "--project", path)
+
+    kept = project.database_path().with_name("assistant.db.before-restore")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines()[1] == f"the database from before is {kept}"
+    assert (ids(project.database_path()), ids(kept)) == (["talk"], [])
+
+
+def test_restore_as_json_makes_a_project_where_there_is_none(run: Run, path: Path, tmp_path: Path) -> None:
+    run("backup", "copy.db", "--project", path)
+
+    found = run("restore", "copy.db", "--json", "--project", tmp_path / "new").json
+
+    assert (found["version"], found["kept"]) == (2, None)
+    assert ids(Path(found["path"])) == ["talk"]
+
+
+def test_restore_of_what_is_no_backup_changes_nothing(run: Run, path: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+
+    assert run("restore", "nowhere.db", "--project", path).err == "peewee-conv: nowhere.db: No such file or directory\n"
+    assert run("restore", "notes.txt", "--project", path).status == 3
+    assert ids(Project(path).database_path()) == ["talk"]

@@ -110,3 +110,13 @@ def test_orphan_is_found(run: Run, path: Path, damage: Callable[[str], None]) ->
 
 def test_quiet_check_says_nothing_where_nothing_is_wrong(run: Run, path: Path) -> None:
     assert run("check", "--quiet", "--project", path) == (0, "", "")
+
+
+def test_another_schema_is_checked_and_mended_on_its_own(run: Run, path: Path) -> None:
+    Project(path).features.create("Log in")
+    with closing(sqlite3.connect(path / ".peewee_conv" / "features.db")) as connection:
+        connection.execute("DROP INDEX ix_feature_status")
+
+    assert run("check", "--project", path).status == 0
+    assert "index ix_feature_status is missing (--repair" in run("check", "--schema", "features", "--project", path).out
+    assert run("check", "--schema", "features", "--repair", "--project", path).status == 0

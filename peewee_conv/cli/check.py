@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import projects
 from .console import Console
+from .migrate import add_schema, schema_of
 from .parser import Commands
 from .text import one_line, plural
 
@@ -20,24 +21,30 @@ def add_commands(commands: Commands) -> None:
         "check",
         _check,
         summary="check a project: integrity, foreign keys, sequences, counts, search index",
-        usage="[--repair] [options]",
+        usage="[--repair] [--schema NAME] [options]",
         details=(
             "The status is 0 if everything is in order (or was mended), 1 if a problem is left. Reads everything:"
-            " a large project takes a while."
+            " a large project takes a while. Each schema has a file of its own, and is checked on its own."
         ),
-        examples=("peewee-conv check --project projects/aurora", "peewee-conv check --repair --json"),
+        examples=(
+            "peewee-conv check --project projects/aurora",
+            "peewee-conv check --repair --json",
+            "peewee-conv check --schema features",
+        ),
     )
     parser.add_argument("--repair", action="store_true", help="mend what can be without loss, after a backup")
+    add_schema(parser)
 
 
 def _check(args: argparse.Namespace, console: Console) -> int:
     from peewee_conv import health
 
-    with projects.existing(args) as project:
+    schema = schema_of(args)
+    with projects.existing(args, schema) as project:
         if args.repair:
-            mended, left, backup = health.repair(project)
+            mended, left, backup = health.repair(project, schema)
         else:
-            mended, left, backup = [], health.check(project), None
+            mended, left, backup = [], health.check(project, schema), None
     if console.as_json:
         told = {"ok": not left, "problems": _as_json(left), "mended": _as_json(mended), "backup": backup}
         console.json(told)
