@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,16 @@ def test_no_statement_gives_a_conversation_a_number_that_is_too_high(project: Pr
         session.execute(
             text(f"INSERT INTO conversations ({columns}) VALUES (2147483648, 'last', '{{}}', '{AT}', '{AT}')")
         )
+
+
+def test_a_new_conversation_with_counts_is_refused_and_taken_back(project: Project) -> None:
+    columns = "id, metadata, created_at, updated_at, message_count"
+    with assistant_database.get_session(project.path) as session:
+        for id, count in (("counted", 7), ("empty", 0)):
+            add = f"INSERT INTO conversations ({columns}) VALUES ('{id}', '{{}}', '{AT}', '{AT}', {count})"
+            with pytest.raises(InvalidArgument, match="services") if count else nullcontext():
+                session.execute(add)
+        session.commit()
+
+    assert [talk.id for talk in project.conversations.list()] == ["empty"]
+    assert project.check() == []

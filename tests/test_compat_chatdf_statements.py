@@ -131,6 +131,10 @@ def test_deleting_users_takes_along_what_they_have(chat: Chat) -> None:
         "DELETE FROM 'conversations'",
         "DELETE FROM conversations RETURNING id",
         "UPDATE conversations SET message_count = 7",
+        (
+            "INSERT INTO conversations (id, metadata, created_at, updated_at, last_sequence)"
+            " VALUES ('c-2', '{}', '2026-03-01', '2026-03-01', 7)"
+        ),
         "DELETE FROM message_search",
         "DROP TABLE token_usage",
         "ALTER TABLE conversations ADD COLUMN is_pinned INTEGER",

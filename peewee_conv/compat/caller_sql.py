@@ -53,6 +53,10 @@ CONVERSATION_TABLES = frozenset(
 )
 _KEPT_TABLES = frozenset(("messages", "message_search", "message_search_pending"))
 _KEPT_COLUMNS = frozenset(("number", "message_count", "token_count", "last_sequence", "indexed_sequence"))
+_COUNTED = (
+    "SELECT 1 FROM conversations"
+    " WHERE number > ? AND (message_count OR token_count OR last_sequence OR indexed_sequence) LIMIT 1"
+)
 _OUR_TABLES = CONVERSATION_TABLES | _KEPT_TABLES | frozenset(("features", "schedules", "schedule_overrides"))
 
 
@@ -86,9 +90,11 @@ def guarded(connection: sqlite3.Connection, argument: str, allowed: str) -> Iter
 
     :param argument: the name of the argument that the statement came in by, for the error.
     :param allowed: what may be done instead.
-    :raises InvalidArgument: the statement would do it; nothing was done.
+    :raises InvalidArgument: the statement would do it; nothing was done. Or it did, by a new conversation that comes
+        with counts, which SQLite does not tell before: whoever runs it takes it back.
     """
     written: Written = set()
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'conversations'").fetchone()
     connection.set_authorizer(partial(_judge, written))
     try:
         yield written
@@ -98,6 +104,8 @@ def guarded(connection: sqlite3.Connection, argument: str, allowed: str) -> Iter
         raise InvalidArgument(argument, "...", allowed) from error
     finally:
         connection.set_authorizer(None)
+    if ("conversations", None) in written and connection.execute(_COUNTED, last or (0,)).fetchone():
+        raise InvalidArgument(argument, "...", allowed)
 
 
 def _judge(written: Written, action: int, first: str | None, second: str | None, *_: str | None) -> int:
