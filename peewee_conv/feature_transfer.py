@@ -45,20 +45,27 @@ class FeatureImport(NamedTuple):
     backup: str | None = None
 
 
-def import_features(project: Project, path: str | os.PathLike[str] | None = None) -> FeatureImport:
+def import_features(
+    project: Project, path: str | os.PathLike[str] | None = None, *, ignore_unknown: bool = False
+) -> FeatureImport:
     """Import a feature list into an empty queue, then move the file to ``<path>.backup.<timestamp>``.
 
     Looking whether the queue is empty and filling it are one transaction: of two that start at once one imports.
 
     :param path: ``feature_list.json`` of the project directory if left out.
+    :param ignore_unknown: whether keys that no feature has are left out, and named in the log, instead of refused.
     :raises ImportRejected: the file or an item is not allowed; nothing was written.
     """
     source = os.path.join(project.path, FILE_NAME) if path is None else drafts.path_of("path", path)
     if not os.path.lexists(source):
         return FeatureImport("no file")
-    rows = _rows(source, _read(source))
+    items = _read(source)
+    unknown = _take_unknown(items) if ignore_unknown else set()
+    rows = _rows(source, items)
     if not Handle(project._binding, schema).write(_fill, rows):
         return FeatureImport("not empty")
+    if unknown:
+        logger.warning("%s has keys that no feature has, which were left out: %s", source, ", ".join(sorted(unknown)))
     logger.info("%d features imported from %s", len(rows), source)
     return FeatureImport("imported", len(rows), _move_away(source))
 
@@ -111,6 +118,18 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+def _take_unknown(items: list[Any]) -> set[str]:
+    """Remove the keys that no feature has from the items, and return them."""
+    unknown: set[str] = set()
+    for item in items:
+        if isinstance(item, dict):
+            here = item.keys() - _RULES.keys()
+            unknown |= here
+            for key in here:
+                del item[key]
+    return unknown
 
 
 def _rows(source: str, items: list[Any]) -> list[tuple[Any, ...]]:

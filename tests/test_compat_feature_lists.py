@@ -43,6 +43,20 @@ def test_a_list_is_imported_and_moved_away(maker: SessionMaker, tmp_path: Path) 
     ]
 
 
+def test_unknown_keys_are_left_out_and_named(
+    maker: SessionMaker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = [{"name": "Login", "last_tested_at": None, "owner": {"name": "me"}}, {"name": "Logout", "owner": 1}]
+    write(tmp_path, items)
+
+    assert migrate_json_to_sqlite(tmp_path, maker) is True
+
+    assert [one.name for one in maker().query(Feature).order_by(Feature.id).all()] == ["Login", "Logout"]
+    assert "which were left out: last_tested_at, owner" in caplog.text
+    (backup,) = tmp_path.glob("feature_list.json.backup.*")
+    assert json.loads(backup.read_text("utf-8")) == items
+
+
 def test_an_empty_list_is_imported(maker: SessionMaker, tmp_path: Path) -> None:
     write(tmp_path, [])
 

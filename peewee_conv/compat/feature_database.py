@@ -141,11 +141,11 @@ def atomic_transaction(session_maker: Callable[[], Session]) -> Iterator[Session
 def migrate_json_to_sqlite(project_dir: str | os.PathLike[str], session_maker: Callable[[], Session]) -> bool:
     """Import ``feature_list.json`` of a directory into an empty database and move the file away (D10).
 
-    Return whether that was done; why not is in the log.
+    Keys that no feature has are left out. Return whether that was done; why not is in the log.
     """
     source = Path(project_dir) / FILE_NAME
     try:
-        done = import_features(session_maker().project, source)
+        done = import_features(session_maker().project, source, ignore_unknown=True)
     except PeeweeConvError as error:
         logger.warning("%s was not imported: %s", source, error)
         return False
