@@ -297,6 +297,30 @@ def test_project_is_closed_after_an_error(run: Run, path: Path) -> None:
     assert cache.connection_count == 0
 
 
+def test_project_that_may_not_be_looked_into_is_not_called_missing(
+    run: Run, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.lstat
+
+    def refuse(name: str, **options: int) -> os.stat_result:
+        if str(name).endswith("assistant.db"):
+            raise PermissionError(13, "Permission denied", str(name))
+        return look(name, **options)
+
+    monkeypatch.setattr(os, "lstat", refuse)
+
+    file = path / ".peewee_conv" / "assistant.db"
+    assert run("list", "--project", path) == (cli.ERROR, "", f"peewee-conv: {file}: Permission denied\n")
+
+
+def test_file_that_cannot_be_there_is_not_called_missing(run: Run, path: Path) -> None:
+    name = "x" * 300
+
+    for command in ("import", "restore"):
+        done = run(command, name, "--project", path)
+        assert (done.status, done.err) == (cli.ERROR, f"peewee-conv: {name}: File name too long\n")
+
+
 # --- as a process ---
 
 

@@ -57,11 +57,20 @@ def existing(args: argparse.Namespace, schema: Schema = assistant) -> Iterator[P
     """Yield the project that is named and close its files at the end.
 
     :raises NoProject: it has no file of *schema*.
+    :raises PermissionError: nobody may tell us whether it has one.
     """
     with new_or_existing(args) as project:
-        if not os.path.lexists(project.database_path(schema)):
+        if not _is_there(project.database_path(schema)):
             raise NoProject(str(project.path), schema.name, was_named=_path(args) is not None)
         yield project
+
+
+def _is_there(path: str | os.PathLike[str]) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _path(args: argparse.Namespace) -> str | None:

@@ -87,8 +87,8 @@ def _describe(report: ImportReport, path: str) -> str:
 
 def refuse_missing(source: Any) -> None:
     """Look for a file before a project is made for it."""
-    if isinstance(source, str) and not os.path.exists(source):
-        raise FileNotFoundError(2, os.strerror(2), source)
+    if isinstance(source, str):
+        os.stat(source)
 
 
 # --- export ---
