@@ -127,7 +127,7 @@ def append(connection: sqlite3.Connection, sql: str, params: Row) -> int | None:
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_CONSTRAINT_UNIQUE):
             return None
-        if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_CHECK:  # all else was checked before
+        if "ck_message_key" in str(error):  # all else about a message was checked before
             raise _full() from error
         raise
 

@@ -82,6 +82,13 @@ def test_a_name_that_is_not_utf8_is_found_by_a_check(project: Project, columns: 
     assert [problem[:2] for problem in project.check()] == [("corrupt", "it holds text that is not UTF-8")]
 
 
+def test_a_conversation_that_breaks_a_rule_is_not_called_full(project: Project) -> None:
+    spoil(project, "UPDATE conversations SET title = ?", "x" * 600)
+
+    with pytest.raises(DatabaseFailure, match="CHECK constraint failed: ck_conversation_title"):
+        project.conversations.add_message("talk", "user", "Hello!")
+
+
 def test_a_search_does_not_count_up_to_a_number_that_is_no_sequence(project: Project) -> None:
     spoil(project, "UPDATE conversations SET last_sequence = 4294967295")
 
