@@ -15,4 +15,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.faults)
-            item.add_marker(pytest.mark.timeout(3 * PATIENCE))  # a child that hangs ends before, and is named
+            item.add_marker(pytest.mark.timeout(2 * PATIENCE))  # a child that hangs ends before, and is named

@@ -19,7 +19,7 @@ from typing import Any
 Work = Callable[..., Any]
 
 # A disk may take a hundredth of a second for each sync, and a machine may be busy. What ends here is what hangs.
-PATIENCE = 300
+PATIENCE = 600
 #: For processes that contend for one file: SQLite's lock is not fair between them, least of all on a slow disk.
 PATIENT = {"busy_timeout_ms": PATIENCE * 1000}
 

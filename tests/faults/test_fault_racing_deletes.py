@@ -84,7 +84,7 @@ def test_two_processes_delete_a_project_in_use_and_every_writer_is_told(
 
 def test_threads_of_the_process_that_deletes_are_told_too(tmp_path: Path) -> None:
     path = tmp_path / "project"
-    project = Project(path)
+    project = Project(path, **PATIENT)
     project.conversations.create(id="talk")
     with ThreadPoolExecutor(3) as pool:
         errors = [pool.submit(write_until_disposed, path, "auto", way) for way in range(3)]
