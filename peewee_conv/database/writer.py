@@ -14,11 +14,12 @@ import threading
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter, sleep
+from time import perf_counter
 
 from ..counters import BOUNDS, Counts
 from ..errors import DatabaseBusy, DatabaseFailure, DatabaseIOError, PeeweeConvError
 from .faults import translate
+from .pace import Gathering, Pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
     Work = Callable[..., Any]
 
 _BATCH = 256  # callers that share one commit at most; bounds how long the first of them waits for the last
-
-# Other processes ask for the lock of the file every tenth of a second (SQLite's way to wait), and where the disk is slow
-# we would have it whenever they ask. So after a long turn the file is left free for a tenth of that time: in the long
-# run one question in eleven finds it so. Seconds, all three.
-_LONG = 0.001
-_SHARE = 0.1
-_LONGEST_PAUSE = 0.1  # by then everybody has asked
 
 
 class Request:
@@ -102,12 +96,12 @@ class Writer:
         # Whether the last commit was shared: then others are about to come. The next one waits for nobody, but takes
         # along who comes before it is made.
         self._is_crowded = False
-        # When the turn of the moment began, and until when the file is left to other processes.
-        self._begun = self._free_until = 0.0
         # Who holds the turn for a transaction, perhaps for long, and in which thread.
         self._holder: object = None
         self._holder_thread: int | None = None
         self._queue: deque[Request] = deque()
+        self._pace = Pace()
+        self._gathering = Gathering(self._mutex, self._queue)
 
     # --- work that this package brings: one call, one commit, shared where others wait ---
 
@@ -132,14 +126,18 @@ class Writer:
                 if self._busy:
                     request = Request(work, args, is_statement, begun=started)
                     self._queue.append(request)
+                    self._gathering.arrived()
                 else:
                     self._busy = leads = True
             counts: Counts = connection.counts  # type: ignore[attr-defined]
             if request is not None and self._wait(request, self._timeout if timeout is None else timeout, counts):
                 return request.outcome()
-            self._begin()
             if self._is_crowded or (request is not None and self._queue and self._batch > 1):
-                return self._commit_batch(connection, request or Request(work, args, is_statement, begun=started))
+                own = request or Request(work, args, is_statement, begun=started)
+                self._gathering.wait(own.gate)
+                self._pace.begin()
+                return self._commit_batch(connection, own)
+            self._pace.begin()
             result = self._commit_alone(connection, work, args, is_statement)
             # Not a call: this is the path of every write.
             took = perf_counter() - started
@@ -182,7 +180,9 @@ class Writer:
                 self._carry_out(connection, request)
                 request = self._take_along(batch)
             was_complete = True
+            ready = perf_counter()
             connection.execute("COMMIT")
+            self._gathering.expect(len(batch) + len(self._queue), perf_counter() - ready)
             self._check(connection)
             _count_batch(connection.counts, batch)  # type: ignore[attr-defined]
         except (sqlite3.Error, PeeweeConvError) as error:
@@ -268,7 +268,7 @@ class Writer:
                     self._holder, self._holder_thread = holder, threading.get_ident()
             if request is not None:
                 self._wait(request, self._timeout, counts)
-            self._begin()
+            self._pace.begin()
         except BaseException:
             if request is not None:
                 self._withdraw(request)
@@ -279,21 +279,6 @@ class Writer:
         if self._holder is holder:
             self._holder = self._holder_thread = None
             self._hand_over()
-
-    # --- the turn, and the file between two of them ---
-
-    def _begin(self) -> None:
-        """Begin this thread's turn, when the file was free for long enough."""
-        self._begun = perf_counter()
-        if self._begun < self._free_until:
-            sleep(self._free_until - self._begun)
-            self._begun = perf_counter()
-
-    def _end(self) -> None:
-        """Leave the file free for a while if the turn was long."""
-        now = perf_counter()
-        if now - self._begun > _LONG:
-            self._free_until = now + min((now - self._begun) * _SHARE, _LONGEST_PAUSE)
 
     # --- the queue ---
 
@@ -326,8 +311,9 @@ class Writer:
             return True
 
     def _hand_over(self) -> None:
-        self._end()
+        self._pace.end()
         with self._mutex:
+            self._gathering.end()
             if not self._queue:
                 self._busy = False
                 return

@@ -8,7 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -183,4 +183,38 @@ def test_readers_do_not_wait_for_a_writer_of_another_process(tmp_path: Path) -> 
 
     assert os.waitpid(child.pid, os.WNOHANG) == (0, 0)
     child.result()
+    project.dispose()
+
+
+def keep_busy(path: Path, journal: str, stop: Path) -> int:
+    """Take the lock again as soon as it is given back, until told to stop; return how often that was."""
+    project = Project(path, journal_mode=journal)
+    for turns in count(1):
+        with project, project.atomic():
+            project.conversations.add_message("talk", "user", "Hello!")
+            time.sleep(0.02)  # a slow disk
+        if stop.exists():
+            project.dispose()
+            return turns
+    raise AssertionError
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_a_process_that_writes_without_pause_starves_no_other_one(tmp_path: Path, journal: str) -> None:
+    path, stop = tmp_path / "project", tmp_path / "stop"
+    project = Project(path, journal_mode=journal)
+    project.conversations.create(id="talk")
+    project.dispose()
+    busy = Child(keep_busy, path, journal, stop)
+    project = Project(path, journal_mode=journal, busy_timeout_ms=20_000)
+    wait_for(lambda: project.conversations.get("talk").message_count > 1)
+
+    try:
+        for number in range(6):
+            project.conversations.add_message("talk", "user", f"{number}")
+    finally:
+        stop.touch()
+
+    turns = busy.result()
+    assert project.conversations.get("talk").message_count == 6 + turns
     project.dispose()
