@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from pace_tools import until
 from tickets import Tickets
 from writer_tools import Crowd, add, add_traced, opened, stored
 from writer_tools import handle as handle
@@ -78,13 +79,6 @@ def waiting(gathering: Gathering) -> tuple[threading.Thread, Callable[[], bool]]
     thread = threading.Thread(target=gathering.wait, args=(gate,))
     thread.start()
     return thread, lambda: gathering._gate is gate
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.001)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from .files import Connection
 from .lease import Lease
 from .pool import Ended, ProjectDatabase
 from .scope import Scope, current_scope
+from .turnstile import readers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -286,6 +287,7 @@ class Cache:
         self._lock = threading.Condition()  # another thread may have held the old one when it vanished
         self._forking = threading.Lock()
         self._connections = self._waiting = 0
+        readers.reset()
         counters.begin_anew()
 
 

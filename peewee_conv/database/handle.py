@@ -14,6 +14,7 @@ from .faults import COUNTED
 from .lease import Lease
 from .schema import Schema
 from .scope import current_scope
+from .turnstile import readers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ class Handle:
 
     def read(self, work: Callable[[sqlite3.Connection, *Arguments], Result], *args: *Arguments) -> Result:
         """Return ``work(connection, *args)``, which only reads. It waits for no writer and takes no lock."""
+        gate = readers.enter()
+        try:
+            result: Result = self._read(work, args)
+            return result
+        finally:
+            readers.leave(gate)
+
+    def _read(self, work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         lease = self._lease()
         if lease is not None:
             try:
@@ -88,7 +97,7 @@ class Handle:
 
         :raises DatabaseBusy: they were.
         """
-        result: Result = self.read(self._hurried, work, args)
+        result: Result = self._read(self._hurried, (work, args))
         return result
 
     def _hurried(self, connection: sqlite3.Connection, work: Callable[..., Any], args: tuple[Any, ...]) -> Any:

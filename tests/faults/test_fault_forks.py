@@ -15,6 +15,7 @@ from fault_tools import Child, assert_sound, in_child, open_files, run_script, w
 
 from peewee_conv import Project, counters, metrics
 from peewee_conv.database.cache import cache
+from peewee_conv.database.turnstile import readers
 from peewee_conv.errors import DatabaseBusy, DatabaseGone, ProjectDisposed
 from peewee_conv.models import Conversation, Message, assistant
 
@@ -129,10 +130,13 @@ def locks_of(project: Project) -> dict[str, list[object]]:
         "an opening": [database._opening],
         "the queue of writers": [database.writer._mutex],
         "the metrics": [counters._lock],
+        "the readers": [readers._gate],
     }
 
 
-@pytest.mark.parametrize("held", ["the cache", "the pool", "an opening", "the queue of writers", "the metrics"])
+@pytest.mark.parametrize(
+    "held", ["the cache", "the pool", "an opening", "the queue of writers", "the metrics", "the readers"]
+)
 def test_a_child_does_not_hang_on_a_lock_that_a_vanished_thread_held(project: Project, held: str) -> None:
     append(project)
     taken, forked = threading.Event(), threading.Event()
