@@ -198,8 +198,8 @@ class Message(Record):
     @classmethod
     def all_in(cls, conversation_id: str, rows: Iterable[tuple[Any, ...]]) -> list[Self]:
         """Make a record of each row, given without the id of the conversation that they have in common."""
-        # All of it runs in C, and SQLite need not repeat the id for each row.
-        return list(map(cls, map((conversation_id,).__add__, rows)))
+        head = (conversation_id,)  # so that SQLite need not repeat it for each row
+        return [cls(head + row) for row in rows]
 
 
 class SearchHit(Record):

@@ -103,6 +103,8 @@ def oldest_first(newest_first: list[Row], *, role: Callable[[Row], str]) -> list
 def _without_calls(newest_first: list[Row], role: Callable[[Row], str]) -> int:
     """Return where the rows begin, newest first, that end with the last result whose call is not among them."""
     border = len(newest_first)
+    if "tool" not in map(role, newest_first):  # which runs in C, and is so of most conversations
+        return border
     for place in range(border - 1, -1, -1):
         found = role(newest_first[place])
         if found == "assistant":

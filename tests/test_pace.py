@@ -48,6 +48,7 @@ def take_turns(watch: Watch, *turns: tuple[float, float]) -> list[float]:
     kept = Pace()
     for seconds, between in turns:
         kept.begin()
+        kept.locked()
         watch.spend(seconds)
         kept.end()
         watch.spend(between)
@@ -59,7 +60,7 @@ def test_after_a_long_turn_the_file_is_free_for_a_tenth_of_it(watch: Watch) -> N
 
 
 def test_after_a_short_turn_nobody_waits(watch: Watch) -> None:
-    assert take_turns(watch, (0.0009, 0), (0.0009, 0), (0.0009, 0)) == []
+    assert take_turns(watch, (0.004, 0), (0.004, 0), (0.004, 0)) == []
 
 
 def test_what_passes_between_two_turns_counts(watch: Watch) -> None:
@@ -68,6 +69,34 @@ def test_what_passes_between_two_turns_counts(watch: Watch) -> None:
 
 def test_nobody_waits_for_longer_than_the_others_need_to_ask(watch: Watch) -> None:
     assert take_turns(watch, (30.0, 0), (0.0, 0)) == [0.1]
+
+
+def test_who_has_waited_for_another_process_leaves_it_nothing_more(watch: Watch) -> None:
+    kept = Pace()
+    kept.begin()
+    watch.spend(5.0)
+    kept.locked()
+    watch.spend(0.0001)
+    kept.end()
+    kept.begin()
+
+    assert watch.slept == []
+    assert not kept.is_slow
+
+
+def test_after_a_long_turn_that_does_not_say_what_it_waited_for_the_next_one_says_it(watch: Watch) -> None:
+    kept = Pace()
+    kept.begin()
+    watch.spend(0.05)
+    kept.end()
+    assert kept.is_slow
+    kept.begin()
+    kept.locked()
+    watch.spend(0.02)
+    kept.end()
+    kept.begin()
+
+    assert watch.slept == [0.002]
 
 
 # --- those that share a commit ---

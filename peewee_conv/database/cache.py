@@ -20,7 +20,7 @@ from ..errors import InvalidArgument, LimitReached, ProjectDisposed, ProjectInUs
 from ..settings import Settings
 from . import fork
 from .files import Connection
-from .lease import Lease
+from .lease import Lease, this_thread, threads
 from .pool import Ended, ProjectDatabase
 from .scope import Scope, current_scope
 from .turnstile import readers
@@ -288,6 +288,7 @@ class Cache:
         self._forking = threading.Lock()
         self._connections = self._waiting = 0
         readers.reset()
+        threads.intersection_update({this_thread.token})
         counters.begin_anew()
 
 

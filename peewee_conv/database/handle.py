@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from .cache import Binding
 from .faults import COUNTED
-from .lease import Lease
+from .lease import Lease, this_thread, threads
 from .schema import Schema
 from .scope import current_scope
 from .turnstile import readers
@@ -43,12 +43,9 @@ class Handle:
 
     def read(self, work: Callable[[sqlite3.Connection, *Arguments], Result], *args: *Arguments) -> Result:
         """Return ``work(connection, *args)``, which only reads. It waits for no writer and takes no lock."""
-        gate = readers.enter()
-        try:
-            result: Result = self._read(work, args)
-            return result
-        finally:
-            readers.leave(gate)
+        result: Result
+        result = self._read(work, args) if len(threads) < 2 else self._read(_in_turn, (work, args))
+        return result
 
     def _read(self, work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         lease = self._lease()
@@ -62,6 +59,7 @@ class Handle:
             except COUNTED as error:
                 lease.database.count_failure(error)
                 raise
+        threads.add(this_thread.token)
         database, connection = self.binding.checkout(self.schema)
         connection.counts.reads += 1
         try:
@@ -144,6 +142,15 @@ class Handle:
             return None
         lease = scope.lease(self.schema)
         return None if lease.is_aside else lease
+
+
+def _in_turn(connection: sqlite3.Connection, work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Run *work* when it is this thread's turn to read."""
+    gate = readers.enter()
+    try:
+        return work(connection, *args)
+    finally:
+        readers.leave(gate)
 
 
 def _in_savepoint(

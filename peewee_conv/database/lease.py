@@ -111,6 +111,7 @@ class Lease:
         try:
             self.database.writer.acquire(self, self.conn.counts)
             self.conn.execute("BEGIN IMMEDIATE")
+            self.database.writer.locked()
             self.task = current_task()
             self.transactions.append(transaction)
         except BaseException as error:
@@ -192,18 +193,26 @@ class _Cursor(sqlite3.Cursor):
         super().close()
 
 
+#: The tokens of the threads that have used a database, as long as they live.
+threads: set[object] = set()
+
+
 class _Sentinel:
     """Goes with its thread, and takes the thread's leases along: a dead thread leaves nothing locked.
 
     Reference counting does this at once; since CPython 3.11 the garbage collector may otherwise take long.
     """
 
-    __slots__ = ("leases",)
+    __slots__ = ("leases", "token")
 
     def __init__(self) -> None:
         self.leases: set[Lease] = set()
+        #: Stands for this thread alone: the system gives the number of a dead thread to a new one.
+        self.token = object()
+        threads.add(self.token)
 
     def __del__(self) -> None:
+        threads.discard(self.token)
         for lease in list(self.leases):
             lease.release()
 
@@ -211,8 +220,7 @@ class _Sentinel:
 class _Thread(threading.local):
     def __init__(self) -> None:
         self.sentinel = _Sentinel()
-        #: Stands for this thread alone: the system gives the number of a dead thread to a new one.
-        self.token = object()
+        self.token = self.sentinel.token
 
 
 this_thread = _Thread()

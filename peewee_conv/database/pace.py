@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sized
 
 # All in seconds, but for the share.
-_LONG = 0.001
+_LONG = 0.005
 _SHARE = 0.1
 _LONGEST_PAUSE = 0.1
 _PATIENCE = 0.002
@@ -26,25 +26,37 @@ class Pace:
     Those ask for its lock every tenth of a second, which is SQLite's way to wait; where the disk is slow and threads of
     this process queue, we would have it whenever they ask. Free for a tenth of the time, it is found so by one question
     in eleven. It costs threads that share commits nothing: more of them share the next one.
+
+    :ivar is_slow: the last turn was long, or waited for another process, which a single statement does not tell apart.
+        The next one should lock the file first, and say when it has it.
     """
 
-    __slots__ = ("_begun", "_free_until")
+    __slots__ = ("_begun", "_free_until", "_locked", "is_slow")
 
     def __init__(self) -> None:
         self._begun = self._free_until = 0.0
+        self._locked: float | None = None
+        self.is_slow = False
 
     def begin(self) -> None:
         """Begin a turn, when the file was free for long enough."""
+        self._locked = None
         self._begun = perf_counter()
         if self._begun < self._free_until:
             sleep(self._free_until - self._begun)
             self._begun = perf_counter()
 
+    def locked(self) -> None:
+        """Note that the turn has the lock of the file now."""
+        self._locked = perf_counter()
+
     def end(self) -> None:
         """End the turn."""
         now = perf_counter()
-        if now - self._begun > _LONG:
-            self._free_until = now + min((now - self._begun) * _SHARE, _LONGEST_PAUSE)
+        took = now - (self._locked or self._begun)
+        self.is_slow = took > _LONG
+        if self.is_slow and self._locked is not None:
+            self._free_until = now + min(took * _SHARE, _LONGEST_PAUSE)
 
 
 class Gathering:

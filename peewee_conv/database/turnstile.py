@@ -21,9 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-# Seconds, both.
+# All in seconds.
 _TURN: Final = 0.0005
-_SLOW: Final = 0.003  # a reader that keeps others for so long; a line that does not move
+_SLOW: Final = 0.003  # that a reader may keep the first in the line, who has asked for its turn
 _LONGEST_WAIT: Final = 0.03
 
 
@@ -41,43 +41,42 @@ class _Waiter:
 class Turnstile:
     """One gate for all readers of a process."""
 
-    __slots__ = ("_gate", "_is_wanted", "_line", "_passed", "_reader")
+    __slots__ = ("_gate", "_is_wanted", "_line", "_reader")
 
     def __init__(self) -> None:
         self._gate = threading.Lock()
         self._line: deque[_Waiter] = deque()
         self._is_wanted = False  # by the first in the line, who has waited for a whole turn
-        self._passed = 0
         self._reader = 0  # the thread that is inside
 
     def enter(self) -> threading.Lock | None:
         """Wait for the turn to read; what this returns goes to :meth:`leave`."""
-        gate: threading.Lock | None = self._gate
-        if not gate.acquire(False):  # type: ignore[union-attr]
-            if self._reader == get_ident():
+        gate, thread = self._gate, get_ident()
+        if not gate.acquire(False):
+            if self._reader == thread:
                 return None  # a callback of a read reads
             gate = self._wait()
-        self._passed += 1
-        self._reader = get_ident()
+        self._reader = thread
         return gate
 
     def leave(self, gate: threading.Lock | None) -> None:
         """End the turn: give it to who has waited long or alone, else keep it open for this thread's next read."""
-        if gate is not self._gate:
-            return  # a callback, or a read so slow that the others have gone on
-        self._reader = 0
-        line = self._line
-        if line and (self._is_wanted or len(line) == 1):
-            try:
-                first = line.popleft()
-            except IndexError:  # it has just gone past
-                pass
-            else:
-                self._is_wanted = False
-                first.gate = gate
-                first.sleep.release()
-                return
-        gate.release()
+        # Another gate is that of a read so slow that the others have gone on, and none that of a callback.
+        if gate is self._gate and not (self._line and self._hand_over(gate)):
+            gate.release()
+
+    def _hand_over(self, gate: threading.Lock) -> bool:
+        """Give the turn to the first in the line, if it has waited long or alone."""
+        if not self._is_wanted and len(self._line) > 1:
+            return False
+        try:
+            first = self._line.popleft()
+        except IndexError:  # it has just gone past
+            return False
+        self._is_wanted = False
+        first.gate = gate
+        first.sleep.release()
+        return True
 
     def reset(self) -> None:
         """Begin anew, in a child process: those in the line are the parent's."""
@@ -95,8 +94,7 @@ class Turnstile:
             raise
 
     def _wait_in_line(self, waiter: _Waiter) -> threading.Lock:
-        began = since = perf_counter()
-        passed = self._passed
+        last = perf_counter() + _LONGEST_WAIT
         while True:
             gate = self._gate
             place = self._place_of(waiter)
@@ -106,11 +104,11 @@ class Turnstile:
             # Each before this one has a turn, so that is when it becomes the first; the first asks for its own.
             if waiter.sleep.acquire(timeout=_TURN * (place + 1)):
                 return waiter.gate or self._go_past(waiter)
-            self._is_wanted |= place == 0
             now = perf_counter()
-            if self._passed != passed:
-                passed, since = self._passed, now
-            if now - since > _SLOW or now - began > _LONGEST_WAIT:
+            if place == 0 and not self._is_wanted:
+                self._is_wanted = True
+                last = min(last, now + _SLOW)  # whoever reads on for so long is left alone
+            if now > last:
                 return self._go_past(waiter)
 
     def _place_of(self, waiter: _Waiter) -> int:

@@ -132,7 +132,7 @@ class Writer:
             counts: Counts = connection.counts  # type: ignore[attr-defined]
             if request is not None and self._wait(request, self._timeout if timeout is None else timeout, counts):
                 return request.outcome()
-            if self._is_crowded or (request is not None and self._queue and self._batch > 1):
+            if self._is_crowded or self._pace.is_slow or (request is not None and self._queue and self._batch > 1):
                 own = request or Request(work, args, is_statement, begun=started)
                 self._gathering.wait(own.gate)
                 self._pace.begin()
@@ -160,6 +160,7 @@ class Writer:
                 result = work(connection, *args)
             else:
                 connection.execute("BEGIN IMMEDIATE")
+                self._pace.locked()
                 result = work(connection, *args)
                 connection.execute("COMMIT")
         except BaseException:
@@ -175,6 +176,7 @@ class Writer:
         was_complete = False
         try:
             connection.execute("BEGIN IMMEDIATE")
+            self._pace.locked()
             request: Request | None = own
             while request is not None:
                 self._carry_out(connection, request)
@@ -273,6 +275,10 @@ class Writer:
             if request is not None:
                 self._withdraw(request)
             raise
+
+    def locked(self) -> None:
+        """Note that whoever has the turn has locked the file."""
+        self._pace.locked()
 
     def release(self, holder: object) -> None:
         """Give the turn to the next in the queue, if *holder* has it."""
