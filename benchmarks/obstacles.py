@@ -15,7 +15,7 @@ and then. The reference, with a commit for each message, needs 2.1 ms for the sa
 it gains more, and where it is short, less: the rate was 1.5 of the reference's where a commit took 70 us."""
 
 _PROCESSES: Final = """\
-**{workload}, {metric}.** Processes wait for SQLite's lock by asking for it again after 1, 2, 5 and up to 100 ms, ours as
+**{workload}, {metric}.** Processes wait for SQLite's lock by asking for it again after 1, 2, 5 ms, up to 100, ours as
 the reference. How often they find it free hangs on how the system shares two cores among eight threads, so runs differ
 by a tenth. What ours does beside its SQL, 5 of 30 us, it does without the lock."""
 
