@@ -189,7 +189,7 @@ def _judge(
 
 def make_indexes(connection: sqlite3.Connection, wrong: Iterable[str], migrations: Migrations) -> None:
     """Make indexes anew that disagree with their tables, and make what is missing, as far as the rows allow it."""
-    again = ['REINDEX "' + name.replace('"', '""') + '"' for name in wrong]
+    again = [f"REINDEX {inspection.quoted(name)}" for name in wrong]
     for sql in (*again, *inspection.makeable(connection, migrations).values()):
         with suppress(sqlite3.IntegrityError, sqlite3.OperationalError):
             connection.execute(sql)
