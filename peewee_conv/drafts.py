@@ -80,8 +80,9 @@ def refuse_live(argument: str, path: str) -> None:
     """Refuse a database that this process has open: to close another handle on it would drop the locks of ours."""
     found = _identity(path)
     for database in cache.open_databases() if found else ():
-        if _identity(database.path) == found:
-            raise InvalidArgument(argument, path, "another file: this one is a database in use")
+        # Its shared memory too: that is where the locks of a file in WAL mode are.
+        if found in [_identity(database.path + suffix) for suffix in ("", *paths.SIDE_FILES)]:
+            raise InvalidArgument(argument, path, "another file: this one is a database in use, or its log")
 
 
 @contextmanager

@@ -55,10 +55,12 @@ def import_features(
     :param path: ``feature_list.json`` of the project directory if left out.
     :param ignore_unknown: whether keys that no feature has are left out, and named in the log, instead of refused.
     :raises ImportRejected: the file or an item is not allowed; nothing was written.
+    :raises InvalidArgument: the path is that of a database in use.
     """
     source = os.path.join(project.path, FILE_NAME) if path is None else drafts.path_of("path", path)
     if not os.path.lexists(source):
         return FeatureImport("no file")
+    drafts.refuse_live("path", source)
     items = _read(source)
     unknown = _take_unknown(items) if ignore_unknown else set()
     rows = _rows(source, items)

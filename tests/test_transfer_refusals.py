@@ -12,6 +12,7 @@ from import_tools import HELLO, Maker, contents_of, source_of, talk
 
 from peewee_conv import Project
 from peewee_conv.errors import ImportRejected, InvalidArgument
+from peewee_conv.feature_transfer import import_features
 from peewee_conv.transfer import import_conversations
 
 # --- what is refused ---
@@ -152,11 +153,15 @@ def test_text_that_was_decoded_with_surrogates_is_refused(project: Project) -> N
         import_conversations(project, io.StringIO('{"id": "\udcff"}'))
 
 
-def test_open_database_is_never_opened_as_a_source(project: Project) -> None:
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_open_database_is_never_opened_as_a_source(project: Project, suffix: str) -> None:
     project.conversations.create()
+    path = f"{project.database_path()}{suffix}"
 
     with pytest.raises(InvalidArgument, match="a database in use"):
-        import_conversations(project, project.database_path())
+        import_conversations(project, path)
+    with pytest.raises(InvalidArgument, match="a database in use"):
+        import_features(project, path)
 
 
 def test_pipe_is_read_once(project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -213,3 +214,11 @@ def test_a_slow_read_of_one_project_keeps_no_other_one(make_project: MakeProject
         ended.set()
         assert reading.result(20)
     assert found == [talk.id] * 50
+
+
+def test_the_end_of_the_interpreter_is_quiet() -> None:
+    script = "from peewee_conv.database import lease; lease.this_thread.token; lease.threads = None"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stderr == ""

@@ -211,7 +211,7 @@ class _Sentinel:
         self.token = object()
         threads.add(self.token)
 
-    def __del__(self) -> None:
+    def __del__(self, threads: set[object] = threads) -> None:  # of the module's names none may be left by then
         threads.discard(self.token)
         for lease in list(self.leases):
             lease.release()
