@@ -40,6 +40,7 @@ class Line:
         before = len(self.stile._line)
         future = self.pool.submit(self.stile.enter)
         until(lambda: len(self.stile._line) > before or future.done())
+        time.sleep(0.05)  # until it has seen that the gate is closed, and sleeps
         return future
 
 
