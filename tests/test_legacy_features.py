@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,20 @@ def test_an_override_without_a_schedule_is_rejected(tmp_path: Path, make_project
         (1, "2026-01-03T00:00:00.000000Z")
     ]
     assert [(line["row"]["id"], line["reason"]) for line in rejects(path)] == [(2, "schedule 99999 does not exist")]
+
+
+@pytest.mark.parametrize("column", ["project_name", "start_time", "model"])
+def test_a_schedule_with_bytes_for_a_text_is_rejected(tmp_path: Path, make_project: MakeProject, column: str) -> None:
+    path = make_legacy(tmp_path, SHAPES["schedules after their upgrade"])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE schedules SET {column} = CAST('22:00' AS BLOB)")
+    project = make_project()
+
+    upgrade(project)
+
+    assert dump(path, "schedules") == []
+    assert {line["reason"] for line in rejects(path) if line["table"] == "schedules"} == {f"{column} is no text"}
+    assert project.check(features) == []
 
 
 def test_null_in_all_three_flags_is_false_and_the_feature_can_be_claimed(

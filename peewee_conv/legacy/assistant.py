@@ -66,7 +66,7 @@ def _copy_conversation(connection: sqlite3.Connection, rejects: Rejects, row: Ro
         {
             "number": row["id"],
             "id": str(row["id"]),
-            "project_name": row["project_name"],
+            "project_name": rows.text(row["project_name"], "project_name", None),
             "title": title and title[:200],
             "message_count": len(messages),
             "last_sequence": len(messages),

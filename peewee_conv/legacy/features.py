@@ -121,13 +121,13 @@ def schedule(row: Row, now: str) -> Row:
     """Return the new row of a schedule; *now* is the time of one that has none."""
     return {
         "id": rows.id_of(row),
-        "project_name": row.get("project_name"),
-        "start_time": row.get("start_time"),
+        "project_name": rows.text(row.get("project_name"), "project_name", None),
+        "start_time": rows.text(row.get("start_time"), "start_time", None),
         "duration_minutes": rows.whole(row.get("duration_minutes"), "duration_minutes"),
         "days_of_week": rows.whole(row.get("days_of_week"), "days_of_week", 127),
         "enabled": rows.flag(row.get("enabled"), "enabled", 1),
         "yolo_mode": rows.flag(row.get("yolo_mode"), "yolo_mode"),
-        "model": row.get("model"),
+        "model": rows.text(row.get("model"), "model", None),
         "max_concurrency": rows.whole(row.get("max_concurrency"), "max_concurrency", 3),
         "crash_count": rows.whole(row.get("crash_count"), "crash_count", 0),
         "created_at": rows.time(row.get("created_at"), "created_at") or now,
@@ -141,7 +141,7 @@ def override(row: Row, schedules: set[int], now: str) -> Row:
     return {
         "id": rows.id_of(row),
         "schedule_id": row["schedule_id"],
-        "override_type": row.get("override_type"),
+        "override_type": rows.text(row.get("override_type"), "override_type", None),
         "expires_at": rows.time(row.get("expires_at"), "expires_at"),
         "created_at": rows.time(row.get("created_at"), "created_at") or now,
     }

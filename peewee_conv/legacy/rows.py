@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import paths
 from ..clock import to_text
@@ -21,6 +21,7 @@ from ..errors import InvalidArgument
 logger = logging.getLogger("peewee_conv")
 
 Row = dict[str, Any]
+Default = TypeVar("Default", str, None)
 
 _MAX_ID = 2**62
 
@@ -143,7 +144,7 @@ def insert(connection: sqlite3.Connection, table: str, values: Row) -> None:
 # --- values ---
 
 
-def text(value: Any, name: str, default: str) -> str:
+def text(value: Any, name: str, default: Default) -> str | Default:
     """Return a text."""
     if value is None:
         return default
