@@ -33,8 +33,9 @@ def test_writers_that_queue_up_share_a_commit(handle: Handle, crowd: Crowd) -> N
 
 @pytest.mark.parametrize(("others", "commits_in_all"), [(2, 1), (1, 2)], ids=["shared", "alone"])
 def test_a_commit_after_a_shared_one_is_open_to_who_comes_while_it_is_made(
-    handle: Handle, crowd: Crowd, others: int, commits_in_all: int
+    handle: Handle, crowd: Crowd, monkeypatch: pytest.MonkeyPatch, others: int, commits_in_all: int
 ) -> None:
+    monkeypatch.setattr("peewee_conv.database.pace._LONG", 60)  # after a long turn it is open, too
     commits: list[str] = []
     for number in range(others):
         crowd.join(f"t{number}", lambda number=number: handle.write(add, f"t{number}"))
