@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from pace_tools import until
@@ -19,7 +20,7 @@ from peewee_conv.database import turnstile
 from peewee_conv.database.turnstile import Open, Turnstile, readers
 
 MakeProject = Callable[..., Project]
-Gate = threading.Lock | None
+Gate = Any  # a lock, whose type has no name before Python 3.13, or None
 
 
 @pytest.fixture
