@@ -62,7 +62,7 @@ class Turnstile:
     def leave(self, gate: threading.Lock | None) -> None:
         """End the turn: give it to who has waited long or alone, else keep it open for this thread's next read."""
         # Another gate is that of a read so slow that the others have gone on, and none that of a callback.
-        if gate is self._gate and not (self._line and self._hand_over(gate)):
+        if gate is not None and gate is self._gate and not (self._line and self._hand_over(gate)):
             gate.release()
 
     def _hand_over(self, gate: threading.Lock) -> bool:
