@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..database.handle import Handle
-from ..errors import DatabaseFailure, PeeweeConvError
+from ..errors import DatabaseFailure, InvalidArgument, PeeweeConvError
 from ..feature_transfer import EXPORT_NAME, FILE_NAME, export_features, import_features
 from ..project import Project
 from ..schemas import features as schema
@@ -171,7 +171,7 @@ def export_to_json(
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     try:
         export_features(session_maker().project, target)
-    except DatabaseFailure as failure:
+    except (DatabaseFailure, InvalidArgument) as failure:  # of a name that is too long it is the argument
         if isinstance(failure.__cause__, OSError):
             raise failure.__cause__ from None
         raise
