@@ -55,8 +55,8 @@ def take_turns(watch: Watch, *turns: tuple[float, float]) -> list[float]:
     return watch.slept
 
 
-def test_after_a_long_turn_the_file_is_free_for_a_tenth_of_it(watch: Watch) -> None:
-    assert take_turns(watch, (0.05, 0), (0.02, 0), (0.02, 0)) == [0.005, 0.002]
+def test_after_a_long_turn_the_file_is_free_for_a_twentieth_of_it(watch: Watch) -> None:
+    assert take_turns(watch, (0.05, 0), (0.02, 0), (0.02, 0)) == [0.0025, 0.001]
 
 
 def test_after_a_short_turn_nobody_waits(watch: Watch) -> None:
@@ -64,7 +64,7 @@ def test_after_a_short_turn_nobody_waits(watch: Watch) -> None:
 
 
 def test_what_passes_between_two_turns_counts(watch: Watch) -> None:
-    assert take_turns(watch, (0.05, 0.003), (0.05, 0.006), (0.05, 0)) == [0.002]
+    assert take_turns(watch, (0.05, 0.0015), (0.05, 0.003), (0.05, 0)) == [0.001]
 
 
 def test_nobody_waits_for_longer_than_the_others_need_to_ask(watch: Watch) -> None:
@@ -96,7 +96,7 @@ def test_after_a_long_turn_that_does_not_say_what_it_waited_for_the_next_one_say
     kept.end()
     kept.begin()
 
-    assert watch.slept == [0.002]
+    assert watch.slept == [0.001]
 
 
 # --- those that share a commit ---

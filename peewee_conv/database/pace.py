@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # All in seconds, but for the share.
 _LONG = 0.005
-_SHARE = 0.1
+_SHARE = 0.05
 _LONGEST_PAUSE = 0.1
 _PATIENCE = 0.002
 _WORTH = 0.0001
@@ -24,8 +24,8 @@ class Pace:
     """Leaves the file to other processes for a while after each long turn.
 
     Those ask for its lock every tenth of a second, which is SQLite's way to wait; where the disk is slow and threads of
-    this process queue, we would have it whenever they ask. Free for a tenth of the time, it is found so by one question
-    in eleven. It costs threads that share commits nothing: more of them share the next one.
+    this process queue, we would have it whenever they ask. Free for a twentieth of the time, it is found so by one
+    question in twenty-one. Threads that share commits lose nothing by it: more of them share the next one.
 
     :ivar is_slow: the last turn was long, or waited for another process, which a single statement does not tell apart.
         The next one should lock the file first, and say when it has it.

@@ -132,7 +132,8 @@ class Writer:
             counts: Counts = connection.counts  # type: ignore[attr-defined]
             if request is not None and self._wait(request, self._timeout if timeout is None else timeout, counts):
                 return request.outcome()
-            if self._is_crowded or self._pace.is_slow or (request is not None and self._queue and self._batch > 1):
+            is_shared = self._is_crowded or (request is not None and self._queue and self._batch > 1)
+            if is_shared or (is_statement and self._pace.is_slow):
                 own = request or Request(work, args, is_statement, begun=started)
                 self._gathering.wait(own.gate)
                 self._pace.begin()

@@ -206,7 +206,7 @@ def test_a_process_that_writes_without_pause_starves_no_other_one(tmp_path: Path
     project.conversations.create(id="talk")
     project.dispose()
     busy = Child(keep_busy, path, journal, stop)
-    project = Project(path, journal_mode=journal, busy_timeout_ms=20_000)
+    project = Project(path, journal_mode=journal, busy_timeout_ms=30_000)
     wait_for(lambda: project.conversations.get("talk").message_count > 1)
 
     try:
